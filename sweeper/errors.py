@@ -1,0 +1,35 @@
+"""What we raise on purpose. Each message is one sentence: what was given, what is allowed, what to type next."""
+
+from __future__ import annotations
+
+
+class SweeperError(Exception):
+    """Any error that a user can act on; the command line prints its text alone and exits with `exit_status`."""
+
+    exit_status = 2
+
+
+class ConfigError(SweeperError):
+    """A setting, an override or a search space that cannot work; found before the first trial starts."""
+
+
+class StorageError(SweeperError):
+    """The database cannot be used: unreachable, unwritable, no database of ours, or of an unknown schema."""
+
+    exit_status = 3
+
+
+class NotFound(SweeperError):
+    """A study, trial, run or metric that the database does not have."""
+
+
+class LaunchError(SweeperError):
+    """Trials cannot be placed: no cluster, no such script, resources that no node has."""
+
+    exit_status = 4
+
+
+class TrialsFailed(SweeperError):
+    """More trials failed than was allowed; everything asked for is on record."""
+
+    exit_status = 5

@@ -1,0 +1,73 @@
+"""Our tables, beside Optuna's in the same database.
+
+Keyed by our own run uuid and the study's name, without foreign keys into Optuna's tables: SQLite gives Optuna's ids out
+again after `delete_study`. Times are seconds since the epoch, UTC, as floats: no zone and no daylight saving can bend them.
+A metric that is NaN is stored as NULL on every engine, because SQLite knows no NaN; infinities are stored as they are.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column that says INTEGER
+
+sweeps = Table(
+    "sweeper_sweeps",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("sweep", String(32), nullable=False, unique=True),  # uuid4
+    Column("study", String(512), nullable=False, index=True),
+    Column("command", Text, nullable=False),  # the command line, secrets masked
+    Column("settings", Text, nullable=False),  # JSON: hydra.sweeper as resolved
+    Column("space", Text, nullable=False),  # JSON: parameter -> the expression it was given as
+    Column("sampler", Text, nullable=False),
+    Column("pruner", Text, nullable=False),
+    Column("user", String(256), nullable=False),
+    Column("host", String(256), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("folder", Text, nullable=False),  # hydra.sweep.dir
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("outcome", String(32)),  # finished, stopped, failed
+)
+
+runs = Table(
+    "sweeper_runs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run", String(32), nullable=False, unique=True),  # uuid4
+    Column("sweep", String(32), nullable=False),
+    Column("study", String(512), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # the names of Optuna's TrialState
+    Column("failure", String(32)),
+    Column("error", Text),
+    Column("traceback", Text),
+    Column("config", Text, nullable=False),  # JSON: the whole resolved config, secrets masked
+    Column("overrides", Text, nullable=False),  # JSON list
+    Column("seed", BigInteger),
+    Column("folder", Text, nullable=False),
+    Column("node", String(256)),
+    Column("pid", Integer),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("runtime_s", Double),
+    Column("peak_rss_bytes", BigInteger),
+    Index("ix_sweeper_runs_trial", "study", "number", "attempt", unique=True),
+)
+
+metrics = Table(
+    "sweeper_metrics",
+    metadata,
+    Column("run_id", _Id, ForeignKey("sweeper_runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(512), primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("value", Double),
+    Column("time", Double, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # of the event that brought it; the later one wins
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,99 @@
+"""The frozen records that travel between processes: what a trial is asked to do, and what is heard of it.
+
+A `TrialSpec` goes from the driver to a slot and on to the trial's own process. Events come back, numbered by `seq` from
+0 within their run, so that (run, seq) names an event for ever: whoever replays a journal cannot store one twice.
+Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from optuna.trial import TrialState
+
+ParamValue = None | bool | int | float | str
+
+
+class Failure(enum.StrEnum):
+    """Why a trial that ended in state FAIL did."""
+
+    ERROR = "error"  # the training code raised
+    INVALID_VALUE = "invalid_value"  # it returned something that is no objective value
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"  # the process ended without a word: a signal, os._exit, a segfault
+    LOST = "lost"  # the slot or node it ran on is gone
+    STOPPED = "stopped"  # on request: Ctrl-C, SIGTERM, `sweeper kill`
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """One attempt of one trial, complete: a process that has this and the app's code can run it."""
+
+    study: str
+    number: int
+    run: str  # uuid4, 32 hex digits: the name of this attempt for ever
+    attempt: int  # counts from 0 within the trial
+    params: Mapping[str, ParamValue]  # what the sampler chose
+    overrides: tuple[str, ...]  # Hydra's, as `hydra.overrides.task` has them
+    config: Mapping[str, object]  # resolved, plain; for the record
+    payload: bytes  # the composed DictConfig, pickled; for the trial's process
+    folder: str  # absolute; the run's output folder
+    directions: int = 1  # how many objective values the task must return
+    metric_names: tuple[str, ...] = ()  # keys of those values, for a task that returns a mapping
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The trial's process exists and is about to call the user's task."""
+
+    run: str
+    seq: int
+    time: float
+    node: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`sweeper.log`: metrics of one step."""
+
+    run: str
+    seq: int
+    time: float
+    step: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """`sweeper.report`: the objective at one step, for the pruner."""
+
+    run: str
+    seq: int
+    time: float
+    step: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended; the last event of every run, whoever had to write it."""
+
+    run: str
+    seq: int
+    time: float
+    state: TrialState  # COMPLETE, PRUNED or FAIL
+    values: tuple[float, ...] | None = None
+    failure: Failure | None = None
+    error: str | None = None  # one line
+    traceback: str | None = None
+    runtime_s: float = 0.0
+    peak_rss_bytes: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)  # further keys of a returned mapping
+
+
+Event = Started | Measured | Reported | Ended
