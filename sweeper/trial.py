@@ -41,9 +41,9 @@ class TrialSpec:
     config: Mapping[str, object]  # resolved, plain; for the record
     payload: bytes  # the composed DictConfig, pickled; for the trial's process
     folder: str  # absolute; the run's output folder
+    seed: int  # of this trial, derived from the sweep's
     directions: int = 1  # how many objective values the task must return
     metric_names: tuple[str, ...] = ()  # keys of those values, for a task that returns a mapping
-    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,121 @@
+"""Run one trial in this process, from its composed config to its written end."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import run_job
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from sweeper.run import training
+from sweeper.run.app import LoadedApp
+from sweeper.run.journal import Journal, journal_path
+from sweeper.run.outcome import Outcome, of_exception, of_return
+from sweeper.trial import Ended, Event, Measured, Reported, Started, TrialSpec
+
+Judge = Callable[[int], bool]  # step of the last report -> whether to prune; waits for the driver's word
+Bell = Callable[[Event], None]  # says that the journal has grown by this event
+
+
+class JournalledRun:
+    """The run that training code speaks to: each call is an event in the journal first, then a ring of the bell."""
+
+    def __init__(self, spec: TrialSpec, ring: Bell, judge: Judge) -> None:
+        self.folder = Path(spec.folder)
+        self.trial_folder = self.folder
+        self._spec = spec
+        self._ring = ring
+        self._judge = judge
+        self._journal = Journal(journal_path(spec.folder, spec.run))
+        self._seq = 0
+        self._last_step: int | None = None
+        self._began = time.monotonic()
+
+    def started(self) -> None:
+        self._append(Started(self._spec.run, self._seq, time.time(), socket.gethostname(), os.getpid()))
+
+    def measured(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._append(Measured(self._spec.run, self._seq, time.time(), step, metrics))
+
+    def reported(self, step: int, value: float) -> None:
+        self._append(Reported(self._spec.run, self._seq, time.time(), step, value))
+        self._last_step = step
+
+    def should_prune(self) -> bool:
+        return self._last_step is not None and self._judge(self._last_step)
+
+    def ended(self, outcome: Outcome) -> Ended:
+        """Write the last event. A run that is pruned keeps the values it reported; it has none of its own."""
+        event = Ended(
+            run=self._spec.run,
+            seq=self._seq,
+            time=time.time(),
+            state=outcome.state,
+            values=outcome.values,
+            failure=outcome.failure,
+            error=outcome.error,
+            traceback=outcome.traceback,
+            runtime_s=time.monotonic() - self._began,
+            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            metrics=outcome.metrics or {},
+        )
+        self._append(event)
+        self._journal.close()
+        return event
+
+    def _append(self, event: Event) -> None:
+        self._journal.append(event)
+        self._seq += 1
+        self._ring(event)
+
+
+def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge) -> Ended:
+    """Run the user's task as Hydra's own launchers would, and return (and journal) how it ended."""
+    run = JournalledRun(spec, ring, judge)
+    training.enter(run)
+    os.environ.update(identity(spec))
+    training.seed_everything(spec.seed)
+    try:
+        outcome = _run_job(spec, app, run)
+    except BaseException as error:  # sys.exit and Ctrl-C in training code are ends like any other, to be written down
+        outcome = of_exception(error)
+    finally:
+        training.enter(None)
+    return run.ended(outcome)
+
+
+def identity(spec: TrialSpec) -> dict[str, str]:
+    """Which run this is, as environment variables for subprocesses of the training code."""
+    return {
+        "SWEEPER_STUDY": spec.study,
+        "SWEEPER_TRIAL": str(spec.number),
+        "SWEEPER_RUN": spec.run,
+    }
+
+
+def _run_job(spec: TrialSpec, app: LoadedApp, run: JournalledRun) -> Outcome:
+    config: DictConfig = pickle.loads(spec.payload)
+
+    def task(cfg: DictConfig) -> object:
+        run.started()
+        return app.task(cfg)
+
+    # the config loader of the context is for callers that compose; run_job asks only for the callbacks
+    context = HydraContext(config_loader=None, callbacks=app.callbacks)  # type: ignore[arg-type]
+    job: Any = run_job(
+        hydra_context=context,
+        task_function=task,
+        config=config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    returned = job._return_value  # JobReturn.return_value would print the error and raise it again
+    return of_exception(returned) if job.status.name == "FAILED" else of_return(returned, spec)

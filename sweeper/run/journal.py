@@ -1,0 +1,108 @@
+"""The journal of one run: every event as a line of JSON, appended and flushed before anything else is done with it.
+
+It lies in the run's folder as `.sweeper/<run>.jsonl`. The database is its projection: (run, seq) names an event for ever,
+so reading a journal twice stores nothing twice. A process killed in mid-write leaves at most one torn last line, which
+no reader counts as an event.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+
+from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+
+_KINDS: Mapping[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Started, Measured, Reported, Ended)}
+_FIELDS = {
+    kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()
+}
+
+
+def journal_path(folder: str | Path, run: str) -> Path:
+    """Where the journal of `run` lies inside the output folder of its trial."""
+    return Path(folder) / ".sweeper" / f"{run}.jsonl"
+
+
+class Journal:
+    """The writing end; `append` returns once the kernel has the line, so a `kill -9` right after loses nothing."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def append(self, event: Event) -> None:
+        """Write one event; raises OSError where the disk takes no more."""
+        os.write(self._descriptor, encode(event))
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class JournalReader:
+    """The reading end of a journal that may still grow."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path = path
+        self._run = run
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        """The events written since the last call; none where the file does not exist yet."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                text = file.read()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [decode(line, self._run) for line in whole.splitlines()]
+
+
+def seal(spec: TrialSpec, failure: Failure, error: str) -> list[Event]:
+    """Give the journal of a run whose process is gone its end, unless it has one; returns the whole journal."""
+    reader = JournalReader(journal_path(spec.folder, spec.run), spec.run)
+    events = reader.read()
+    if events and isinstance(events[-1], Ended):
+        return events
+    now = time.time()
+    end = Ended(
+        run=spec.run,
+        seq=events[-1].seq + 1 if events else 0,
+        time=now,
+        state=TrialState.FAIL,
+        failure=failure,
+        error=error,
+        runtime_s=max(0.0, now - events[0].time) if events else 0.0,
+    )
+    journal = Journal(journal_path(spec.folder, spec.run))
+    journal.append(end)
+    journal.close()
+    return [*events, end]
+
+
+def encode(event: Event) -> bytes:
+    """One line of JSON, newline included. NaN and infinities stand as Python's json writes them."""
+    row: dict[str, Any] = {"event": type(event).__name__.lower()}
+    for name in _FIELDS[type(event)]:
+        value = getattr(event, name)
+        row[name] = value.name if isinstance(value, TrialState) else value
+    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes, run: str) -> Event:
+    """The event that `encode` wrote for `run`."""
+    row = json.loads(line)
+    kind = _KINDS[row.pop("event")]
+    if kind is Ended:
+        row["state"] = TrialState[row["state"]]
+        row["failure"] = Failure(row["failure"]) if row["failure"] else None
+        row["values"] = tuple(row["values"]) if row["values"] is not None else None
+    return kind(run=run, **row)

@@ -1,0 +1,131 @@
+"""What a task's return value or exception means: objective values, or the words for why there are none."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
+
+from optuna import TrialPruned
+from optuna.trial import TrialState
+
+from sweeper.trial import Failure, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The part of `Ended` that training code decides."""
+
+    state: TrialState
+    values: tuple[float, ...] | None = None
+    failure: Failure | None = None
+    error: str | None = None
+    traceback: str | None = None
+    metrics: Mapping[str, float] | None = None
+
+
+class InvalidValue(Exception):
+    """The task returned something that is no objective value; the text says what, and what is allowed."""
+
+
+def of_return(returned: object, spec: TrialSpec) -> Outcome:
+    """COMPLETE with the values of `returned`, or FAIL with failure kind invalid_value."""
+    try:
+        values, metrics = _values(returned, spec)
+    except InvalidValue as error:
+        return Outcome(TrialState.FAIL, failure=Failure.INVALID_VALUE, error=str(error))
+    return Outcome(TrialState.COMPLETE, values=values, metrics=metrics)
+
+
+def of_exception(error: BaseException) -> Outcome:
+    """PRUNED for `optuna.TrialPruned`, else FAIL with its kind, a line of text and the traceback."""
+    if isinstance(error, TrialPruned):
+        return Outcome(TrialState.PRUNED)
+    if isinstance(error, SystemExit):
+        line = f"the task called sys.exit({error.code!r}); return the objective instead"
+    else:
+        line = _one_line(error)
+    return Outcome(
+        TrialState.FAIL,
+        failure=_kind(error),
+        error=line,
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _kind(error: BaseException) -> Failure:
+    if isinstance(error, KeyboardInterrupt):
+        return Failure.STOPPED
+    # torch.OutOfMemoryError is known by name, because importing torch to ask would cost seconds
+    if isinstance(error, MemoryError) or type(error).__name__ in {"OutOfMemoryError", "XlaRuntimeError"}:
+        return Failure.OOM
+    return Failure.ERROR
+
+
+def _values(returned: object, spec: TrialSpec) -> tuple[tuple[float, ...], dict[str, float]]:
+    wanted = _wanted(spec)
+    if isinstance(returned, Mapping):
+        return _values_of_mapping(returned, spec, wanted)
+    if spec.directions == 1:
+        return (_number(returned, "the task returned", wanted),), {}
+    if isinstance(returned, str | bytes) or not isinstance(returned, Sequence):
+        raise InvalidValue(f"the task returned {_shown(returned)}; {wanted}")
+    if len(returned) != spec.directions:
+        raise InvalidValue(f"the task returned {len(returned)} values; {wanted}")
+    return tuple(_number(x, f"value {i} is", wanted) for i, x in enumerate(returned)), {}
+
+
+def _values_of_mapping(
+    returned: Mapping[object, object], spec: TrialSpec, wanted: str
+) -> tuple[tuple[float, ...], dict[str, float]]:
+    if not spec.metric_names:
+        raise InvalidValue(
+            f"the task returned a mapping with the keys {', '.join(map(str, returned)) or 'none'}; say which one is the "
+            "objective with hydra.sweeper.direction={NAME: minimize} or return the number itself"
+        )
+    missing = [name for name in spec.metric_names if name not in returned]
+    if missing:
+        raise InvalidValue(f"the returned mapping lacks {', '.join(missing)}; {wanted}")
+    values = tuple(_number(returned[name], f"{name} is", wanted) for name in spec.metric_names)
+    return values, {str(key): float(x) for key, x in returned.items() if isinstance(x, Real | Decimal)}
+
+
+def _wanted(spec: TrialSpec) -> str:
+    if spec.metric_names:
+        return f"it must return a mapping with a finite number for each of: {', '.join(spec.metric_names)}"
+    if spec.directions > 1:
+        return f"it must return {spec.directions} numbers, one for each direction"
+    return "it must return one number, the objective"
+
+
+def _number(value: object, what: str, wanted: str) -> float:
+    scalar = _scalar(value)
+    if isinstance(scalar, bool) or not isinstance(scalar, Real | Decimal):
+        raise InvalidValue(f"{what} {_shown(value)}; {wanted}")
+    try:
+        number = float(scalar)
+    except OverflowError as error:
+        raise InvalidValue(f"{what} an integer too large for a float; {wanted}") from error
+    if math.isnan(number):
+        raise InvalidValue(f"{what} NaN; {wanted}")
+    return number
+
+
+def _scalar(value: object) -> object:
+    """numpy scalars and 0-d arrays and tensors give their number; anything else is itself."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}" if value is not None else "None"

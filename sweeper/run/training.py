@@ -1,0 +1,134 @@
+"""What training code may call. Each function works unchanged where no sweep is running.
+
+`log` never raises into training code and never waits for anything but one small write to the run's journal.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+from typing import Protocol
+
+_REFUSALS_SHOWN = 5  # per run; further ones are only counted
+
+
+class Run(Protocol):
+    """The run that this process is; `sweeper.run.execute` puts it in place around the user's task."""
+
+    folder: Path
+    trial_folder: Path
+
+    def measured(self, step: int, metrics: Mapping[str, float]) -> None: ...
+    def reported(self, step: int, value: float) -> None: ...
+    def should_prune(self) -> bool: ...
+
+
+_current: Run | None = None
+_next_step: dict[str, int] = {}
+_refused = 0
+
+
+def enter(run: Run | None) -> None:
+    """Make `run` the one that the functions below speak for; None once it has ended."""
+    global _current, _refused
+    _current = run
+    _refused = 0
+    _next_step.clear()
+
+
+def log(metrics: Mapping[str, float], step: int | None = None) -> None:
+    """Record metrics of one step, e.g. `sweeper.log({"loss": 0.3, "acc": 0.9}, step=epoch)`.
+
+    Without a step, each metric counts its own from 0. The same name and step again replaces the earlier value. What
+    cannot be kept (a value that is no number, a step that is no integer) is said on standard error, never raised.
+    """
+    if _current is None:
+        return
+    kept = {name: float(x) for name, x in metrics.items() if _is_number(name, x)}
+    if step is None:
+        for name, value in kept.items():
+            _next_step[name] = _next_step.get(name, -1) + 1
+            _guarded_measured(_next_step[name], {name: value})
+    elif _is_step(step) and kept:
+        _guarded_measured(int(step), kept)
+
+
+def report(value: float, step: int) -> None:
+    """Report the objective at `step` (an integer from 0) to the pruner; ask `should_prune()` afterwards."""
+    if _current is not None and _is_number("report", value) and _is_step(step):
+        try:
+            _current.reported(int(step), float(value))
+        except OSError as error:
+            _refuse(f"sweeper.report: {error}")
+
+
+def should_prune() -> bool:
+    """Whether the pruner gives this trial up, judged by its last report. False where no sweep is running.
+
+    When True, `raise optuna.TrialPruned`.
+    """
+    return _current is not None and _current.should_prune()
+
+
+def checkpoint_dir() -> Path:
+    """A folder that the next attempt of the same trial finds again, with what this one left in it."""
+    base = _current.trial_folder if _current is not None else Path.cwd()
+    folder = base / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def seed_everything(seed: int) -> None:
+    """Seed random, numpy and torch (each where it is already imported) and PYTHONHASHSEED for child processes."""
+    os.environ["PYTHONHASHSEED"] = str(seed % 2**32)
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed % 2**32)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(seed)
+
+
+def _guarded_measured(step: int, metrics: Mapping[str, float]) -> None:
+    try:
+        if _current is not None:
+            _current.measured(step, metrics)
+    except OSError as error:
+        _refuse(f"sweeper.log: {error}")
+
+
+def _is_number(name: object, value: object) -> bool:
+    if not isinstance(name, str) or not name or len(name) > 512:
+        _refuse(f"sweeper.log: a metric's name must be text of 1 to 512 characters, got {name!r:.80}")
+        return False
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            float(value)
+        except OverflowError:
+            _refuse(f"sweeper.log: {name} is an integer too large for a float")
+            return False
+        return True
+    _refuse(f"sweeper.log: {name} must be a number, got {value!r:.80}")
+    return False
+
+
+def _is_step(step: object) -> bool:
+    index = getattr(step, "__index__", None)
+    if index is None or isinstance(step, bool) or not -(2**63) <= index() < 2**63:
+        _refuse(f"sweeper: a step must be an integer of 64 bits, got {step!r:.80}")
+        return False
+    return True
+
+
+def _refuse(text: str) -> None:
+    global _refused
+    _refused += 1
+    if _refused <= _REFUSALS_SHOWN:
+        print(text, file=sys.stderr)
+    elif _refused == _REFUSALS_SHOWN + 1:
+        print("sweeper: further points that cannot be kept are counted, not shown", file=sys.stderr)
