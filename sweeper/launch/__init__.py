@@ -1,0 +1,45 @@
+"""Where trials run. A launcher offers slots; a slot runs one trial after another and says what it hears of them.
+
+`inline` runs trials in this process, `ray` in processes of their own on a Ray cluster. Both pass the same contract
+(tests/contracts/launcher.py); the loop in `sweeper.sweep` knows these two protocols and nothing else of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Protocol, Self, TypeVar
+
+from sweeper.trial import Event, Failure, TrialSpec
+
+T = TypeVar("T")
+
+
+class Slot(Protocol):
+    """A share of some machine that runs one trial at a time."""
+
+    def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        """Run one trial; yields its events in batches as they come, the last event of the last batch being `Ended`."""
+        ...
+
+    async def answer(self, step: int, prune: bool) -> None:
+        """Pass the pruner's word on the report at `step` to the running trial."""
+        ...
+
+    async def stop(self, failure: Failure, error: str) -> None:
+        """End the running trial; its `Ended`, with this failure, still comes through `run`."""
+        ...
+
+
+class Launcher(Protocol):
+    """Offers slots for as long as it is entered as a context."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc: object) -> None: ...
+
+    def drive(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run the loop to its end on the thread that suits the launcher, and return what it returns."""
+        ...
+
+    def slots(self) -> AsyncIterator[Slot]:
+        """Every slot that the sweep may use, each as soon as it can take a trial."""
+        ...

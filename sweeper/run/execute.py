@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import pickle
 import resource
 import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from hydra.core.utils import run_job
-from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from sweeper.run import training
+from sweeper.run import job, training
 from sweeper.run.app import LoadedApp
 from sweeper.run.journal import Journal, journal_path
 from sweeper.run.outcome import Outcome, of_exception, of_return
@@ -83,12 +79,8 @@ def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge) -> Ended:
     training.enter(run)
     os.environ.update(identity(spec))
     training.seed_everything(spec.seed)
-    try:
-        outcome = _run_job(spec, app, run)
-    except BaseException as error:  # sys.exit and Ctrl-C in training code are ends like any other, to be written down
-        outcome = of_exception(error)
-    finally:
-        training.enter(None)
+    outcome = _outcome(spec, app, run)
+    training.enter(None)
     return run.ended(outcome)
 
 
@@ -101,21 +93,13 @@ def identity(spec: TrialSpec) -> dict[str, str]:
     }
 
 
-def _run_job(spec: TrialSpec, app: LoadedApp, run: JournalledRun) -> Outcome:
-    config: DictConfig = pickle.loads(spec.payload)
-
+def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun) -> Outcome:
     def task(cfg: DictConfig) -> object:
         run.started()
         return app.task(cfg)
 
-    # the config loader of the context is for callers that compose; run_job asks only for the callbacks
-    context = HydraContext(config_loader=None, callbacks=app.callbacks)  # type: ignore[arg-type]
-    job: Any = run_job(
-        hydra_context=context,
-        task_function=task,
-        config=config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
-    returned = job._return_value  # JobReturn.return_value would print the error and raise it again
-    return of_exception(returned) if job.status.name == "FAILED" else of_return(returned, spec)
+    try:
+        returned = job.run(task, spec.payload, Path(spec.folder), app.callbacks)
+    except BaseException as error:  # sys.exit and Ctrl-C in training code are ends like any other, to be written down
+        return of_exception(error)
+    return of_return(returned, spec)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from sweeper.run import job
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.execute import execute
 from sweeper.run.journal import JournalReader, journal_path, seal
@@ -75,6 +76,7 @@ def main(descriptor: int) -> None:
     app: App = host.recv()
     try:
         loaded = app.load()
+        job.warm()
     except BaseException:
         host.send(Ready(traceback.format_exc()))
         return
@@ -172,7 +174,89 @@ class _Trial:
             self._kill_at = time.monotonic() + _EXIT_HANDLERS_S
         self._host.send(Heard(tuple(events)))
 
-    def _signal_group(group: int, signal_number: int) -> None:
+    def _last_words(self, status: int) -> tuple[Failure, str]:
+        """What to write for a process that could not say itself how it ended."""
+        if self._stop is not None:
+            return self._stop.failure, self._stop.error
+        code = os.waitstatus_to_exitcode(status)
+        if code >= 0:
+            return Failure.CRASHED, f"the process ended with status {code} before the task returned"
+        name = signal.Signals(-code).name
+        if -code == signal.SIGKILL:
+            return Failure.CRASHED, f"the process was killed ({name}); often the kernel, out of memory"
+        return Failure.CRASHED, f"the process died of signal {-code} ({name})"
+
+    def _clear_away(self) -> None:
+        """Kill what is left of the group, and of the children it leaked, before the slot takes another trial."""
+        _signal_group(self._pid, signal.SIGKILL)
+        while orphans := _children() - {self._pid}:
+            for orphan in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(orphan, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan, 0)
+
+
+def _be_the_trial(spec: TrialSpec, app: LoadedApp, bell: socket.socket) -> None:
+    """In the forked process: take the trial's own group, files and signals, run it, and never return."""
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's daemons block SIGINT
+        _log_to(Path(spec.folder) / "trial.log")
+        execute(spec, app, lambda event: _ring(bell, event), lambda step: _judgement(bell, step))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(status)
+
+
+def _leave(status: int) -> None:
+    """Run the exit handlers of training code, but not the interpreter's slow dismantling of what was imported."""
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    with contextlib.suppress(BaseException):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _ring(bell: socket.socket, event: Event) -> None:
+    """Say that the journal has grown, and whether somebody waits for it; a full pipe has said it already."""
+    with contextlib.suppress(OSError):
+        bell.send(b"!" if isinstance(event, Ended | Reported) else b".", socket.MSG_DONTWAIT)
+
+
+def _judgement(bell: socket.socket, step: int) -> bool:
+    """Wait for the pruner's word on `step`; where none comes in time, training goes on."""
+    with contextlib.suppress(OSError):
+        bell.settimeout(_ANSWER_PATIENCE_S)
+        with bell.makefile("rb", buffering=0) as lines:
+            while line := lines.readline():
+                answered, prune = line.split()
+                if int(answered) >= step:
+                    return prune == b"1"
+    return False
+
+
+def _signal_group(group: int, signal_number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal_number)
 

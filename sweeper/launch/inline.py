@@ -1,0 +1,155 @@
+"""Trials in this process, one at a time, on the main thread: breakpoints work, nothing is forked, no Ray is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import queue
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+from sweeper.launch import T
+from sweeper.run.app import LoadedApp
+from sweeper.run.execute import execute
+from sweeper.trial import Ended, Event, Failure, TrialSpec
+
+Work = Callable[[], None]
+
+
+class InlineLauncher:
+    """One slot, on the thread that calls `drive`; the loop itself runs on a thread beside it.
+
+    `after_trial` is called on that same thread when a trial has ended, to set right what Hydra changed for it
+    (the logging of the process).
+    """
+
+    def __init__(self, app: LoadedApp, after_trial: Work) -> None:
+        self._app = app
+        self._after_trial = after_trial
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def drive(self, main: Coroutine[Any, Any, T]) -> T:
+        result: Future[T] = Future()
+
+        def loop() -> None:
+            try:
+                result.set_result(asyncio.run(main))
+            except BaseException as error:  # whatever it is belongs to the caller of `drive`
+                result.set_exception(error)
+            finally:
+                self._work.put(None)
+
+        thread = threading.Thread(target=loop, name="sweeper-loop")
+        thread.start()
+        while (work := self._work.get()) is not None:
+            work()
+        thread.join()
+        return result.result()
+
+    async def slots(self) -> AsyncIterator[InlineSlot]:
+        yield InlineSlot(self._app, self._work.put, self._after_trial)
+
+
+class InlineSlot:
+    """Hands trials to the main thread and hears their events on the loop."""
+
+    def __init__(self, app: LoadedApp, submit: Callable[[Work], None], after_trial: Work) -> None:
+        self._app = app
+        self._submit = submit
+        self._after_trial = after_trial
+        self._answers: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
+        self._stop: tuple[Failure, str] | None = None
+        self._running = threading.Event()
+
+    async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        self._stop = None
+
+        def hear(event: Event) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        self._submit(lambda: self._execute(spec, hear))
+        while True:
+            event = await events.get()
+            yield (event,)
+            if isinstance(event, Ended):
+                return
+
+    async def answer(self, step: int, prune: bool) -> None:
+        self._answers.put((step, prune))
+
+    async def stop(self, failure: Failure, error: str) -> None:
+        self._stop = (failure, error)
+        if self._running.is_set():
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def _execute(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt(self._stop[1] if self._stop else "")
+
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        self._running.set()
+        try:
+            with _copied_to(Path(spec.folder) / "trial.log"):
+                execute(spec, self._app, hear, self._judgement)
+        finally:
+            self._running.clear()
+            signal.signal(signal.SIGUSR1, before)
+            self._after_trial()
+
+    def _judgement(self, step: int) -> bool:
+        while True:
+            answered, prune = self._answers.get()
+            if answered >= step:
+                return prune
+
+
+class _Tee(io.TextIOBase):
+    """Writes to the terminal, where a debugger may be talking, and to the trial's log."""
+
+    def __init__(self, terminal: TextIO, log: TextIO) -> None:
+        self._terminal = terminal
+        self._log = log
+
+    def write(self, text: str) -> int:
+        self._log.write(text)
+        return self._terminal.write(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+        self._terminal.flush()
+
+    def isatty(self) -> bool:
+        return self._terminal.isatty()
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._terminal.encoding
+
+
+@contextlib.contextmanager
+def _copied_to(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
+        out, err = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = _Tee(out, log), _Tee(err, log)
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = out, err
