@@ -1,0 +1,74 @@
+"""Every setting of a sweep: what may stand under `hydra.sweeper`, with its default and its meaning.
+
+These dataclasses are also the structured config that Hydra checks users' keys against, so this module is imported at
+every start of every Hydra app: it may import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+DEFAULT_STORAGE = "sqlite:///sweeper.db"
+
+
+@dataclass
+class Plateau:
+    """Stop when the best value has not moved by `min_delta` over the last `trials` finished trials."""
+
+    trials: int | None = None
+    min_delta: float = 0.0
+
+
+@dataclass
+class Budget:
+    """When to stop before `n_trials` is reached. None: no such limit."""
+
+    wall_time: str | None = None  # of this launch: seconds, or 90s, 30m, 2h, 1d
+    plateau: Plateau = field(default_factory=Plateau)
+    max_failures: int | None = None  # failed trials of this launch that are accepted; one more stops it
+    max_failure_rate: float | None = None  # the same as a share of this launch's finished trials, once 10 have finished
+
+
+@dataclass
+class Resources:
+    """What one trial holds while it runs."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+@dataclass
+class Ray:
+    """Which Ray to use."""
+
+    address: str | None = None  # of a running cluster; None starts a local Ray of this sweep's own
+
+
+@dataclass
+class Settings:
+    """`hydra.sweeper`. Keys of hydra-optuna-sweeper keep their meaning, except that `n_trials` is a total."""
+
+    _target_: str = "hydra_plugins.sweeper_plugin.plugin.Sweeper"
+    _recursive_: bool = False  # sampler and pruner are built by us, the same way under Hydra 1.3 and 1.4
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "none"}])
+
+    sampler: Any = MISSING
+    pruner: Any = MISSING
+    study_name: str | None = None  # default: the job's name
+    storage: str = "${oc.env:SWEEPER_STORAGE," + DEFAULT_STORAGE + "}"
+    direction: Any = "minimize"  # minimize | maximize, a list of them, or {name: direction} for a returned mapping
+    n_trials: int = 20  # the study's target total: launching again finishes what is missing
+    n_jobs: int | None = None  # most trials at once; None: every slot the cluster offers
+    max_failure_rate: float | None = None  # hydra-optuna-sweeper's place for budget.max_failure_rate
+    budget: Budget = field(default_factory=Budget)
+    params: dict[str, Any] = field(default_factory=dict)
+    when: dict[str, Any] = field(default_factory=dict)
+    custom_search_space: str | None = None  # dotted path of f(cfg, trial)
+    enqueue: list[Any] = field(default_factory=list)  # known points to try first
+    launcher: str = "ray"  # ray | inline
+    ray: Ray = field(default_factory=Ray)
+    resources: Resources = field(default_factory=Resources)
+    seed: int | None = None
