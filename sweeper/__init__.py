@@ -1,0 +1,45 @@
+"""Hyperparameter sweeps of Hydra apps on Ray, every trial on record in an Optuna-compatible database.
+
+The names below are the whole public list; each is loaded when it is first used, so that importing sweeper is free.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweeper.errors import ConfigError, LaunchError, NotFound, StorageError, SweeperError, TrialsFailed
+    from sweeper.record import Storage
+    from sweeper.run.training import checkpoint_dir, log, report, seed_everything, should_prune
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "LaunchError",
+    "NotFound",
+    "Storage",
+    "StorageError",
+    "SweeperError",
+    "TrialsFailed",
+    "checkpoint_dir",
+    "log",
+    "report",
+    "seed_everything",
+    "should_prune",
+]
+
+_ROOMS = {
+    "Storage": "sweeper.record",
+    **dict.fromkeys(("checkpoint_dir", "log", "report", "seed_everything", "should_prune"), "sweeper.run.training"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'sweeper' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_ROOMS.get(name, "sweeper.errors")), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,1 @@
+"""Hydra's door to sweeper. Light: Hydra imports this at every start of every app."""

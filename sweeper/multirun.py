@@ -1,0 +1,300 @@
+"""One launch, assembled: from Hydra's multirun to a finished sweep.
+
+The only place where the rooms meet: settings, space, composer, study, launcher and record are made here and handed to
+the loop in `sweeper.sweep`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import logging
+import os
+import pickle
+import secrets
+import shlex
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from hydra.core.utils import configure_log
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.budget import Budget, Tally
+from sweeper.cli.display import Display, display_for
+from sweeper.config.check import check
+from sweeper.config.compose import Composer, resolve
+from sweeper.config.settings import Settings
+from sweeper.errors import ConfigError, SweeperError, TrialsFailed
+from sweeper.launch import Launcher
+from sweeper.provenance.secret import masked
+from sweeper.record import Record, Storage
+from sweeper.record import Sweep as SweepRow
+from sweeper.run.app import App, LoadedApp, Task
+from sweeper.space import Space
+from sweeper.study import AskTellStudy, Asked, Objective, Plan, Study, custom, enqueue, open_study, reclaim
+from sweeper.sweep import Brake, Sweep
+from sweeper.trial import TrialSpec
+
+
+@dataclass(frozen=True)
+class Multirun:
+    """What Hydra hands to a sweeper."""
+
+    context: HydraContext
+    task: Task
+    config: DictConfig  # the master config
+    arguments: Sequence[str]  # the task's overrides, as typed
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sweep whose every input was found good, before anything was started."""
+
+    uuid: str
+    study_name: str
+    settings: Settings
+    objective: Objective
+    budget: Budget
+    seed: int
+    folder: Path
+    composer: Composer
+    space: Space
+
+
+def launch(multirun: Multirun) -> None:
+    """Run the sweep to its end, with its display. Raises SweeperError; TrialsFailed where trials failed unallowed."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    prepared = _prepare(multirun)
+    with contextlib.closing(Storage(prepared.settings.storage)) as storage:
+        _conduct(multirun, prepared, storage)
+
+
+def _prepare(multirun: Multirun) -> Prepared:
+    hydra = multirun.config.hydra
+    settings = _settings(hydra.sweeper)
+    seed = settings.seed if settings.seed is not None else secrets.randbelow(2**31)
+    hydra.sweeper.seed = seed  # samplers read it from here
+    sweep = uuid.uuid4().hex
+    folder = Path(hydra.sweep.dir).absolute()
+    composer = Composer.snapshot(multirun.config, folder / ".sweeper" / f"conf-{sweep[:8]}")
+    space = Space.parse(multirun.arguments, settings.params, composer.loader, settings.when)
+    check(space, composer)
+    configure_log(hydra.hydra_logging, hydra.verbose)
+    OmegaConf.save(multirun.config, folder / "multirun.yaml")
+    return Prepared(
+        uuid=sweep,
+        study_name=settings.study_name or str(hydra.job.name),
+        settings=settings,
+        objective=Objective.parse(settings.direction),
+        budget=Budget.of(settings),
+        seed=seed,
+        folder=folder,
+        composer=composer,
+        space=space,
+    )
+
+
+def _settings(node: DictConfig) -> Settings:
+    """`hydra.sweeper` as Settings. Raises ConfigError with everything that cannot be meant, each with its key."""
+    plain = OmegaConf.to_container(node, resolve=True)
+    known = {name: plain.get(name) for name in Settings.__dataclass_fields__ if name in plain}  # type: ignore[union-attr]
+    typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), known))
+    settings: Settings = typed  # type: ignore[assignment]
+    problems = []
+    if settings.n_trials < 0:
+        problems.append(f"hydra.sweeper.n_trials is {settings.n_trials}; it must be 0 or more")
+    if settings.n_jobs is not None and settings.n_jobs < 1:
+        problems.append(f"hydra.sweeper.n_jobs is {settings.n_jobs}; it must be 1 or more, or null for every slot")
+    if settings.launcher not in {"ray", "inline"}:
+        problems.append(f"hydra.sweeper.launcher is {settings.launcher!r}; it must be ray or inline")
+    if settings.resources.cpus < 0 or settings.resources.gpus < 0:
+        problems.append("hydra.sweeper.resources: cpus and gpus must be 0 or more")
+    name = settings.study_name
+    if name is not None and not (0 < len(name) <= 200 and name.isprintable() and name.strip() == name):
+        problems.append(f"hydra.sweeper.study_name is {name!r}; give 1 to 200 printable characters")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return settings
+
+
+def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage) -> None:
+    plan = Plan(
+        prepared.study_name,
+        prepared.objective,
+        multirun.config.hydra.sweeper.sampler,
+        multirun.config.hydra.sweeper.pruner,
+        prepared.seed,
+    )
+    opened = open_study(plan, prepared.space, storage)
+    enqueue(opened, prepared.settings.enqueue, prepared.space)
+    record = Record(storage)
+    reclaim(opened, record.orphans(prepared.study_name))
+    record.sweep_opened(_row(multirun, prepared, opened)).result()
+    outcome = "broken"
+    try:
+        outcome = _run(multirun, prepared, opened, record)
+    finally:
+        record.sweep_ended(prepared.uuid, outcome).result()
+        record.close()
+
+
+def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: Record) -> str:
+    settings, objective = prepared.settings, prepared.objective
+    target = _target(prepared)
+    study = Study(opened, _suggest(multirun, prepared), target)
+    brake = Brake()
+    single = objective.directions[0] == "maximize" if len(objective.directions) == 1 else None
+    tally = Tally(prepared.budget, single)
+    display = display_for(prepared.study_name, objective.directions, target, opened.get_trials(deepcopy=False))
+    with contextlib.closing(study), contextlib.closing(display), _launcher(multirun, settings) as launcher:
+        sweep = Sweep(
+            uuid=prepared.uuid,
+            study=study,
+            launcher=launcher,
+            record=record,
+            spec=_composer_of_specs(prepared, multirun),
+            tally=tally,
+            watcher=display,
+            brake=brake,
+        )
+        with _signals(brake) as caught:
+            launcher.drive(sweep.conduct())
+    display.closed()
+    _show_end(prepared, display)
+    return _outcome(tally, caught)
+
+
+def _outcome(tally: Tally, caught: Sequence[int]) -> str:
+    if caught:
+        raise Interrupted(caught[0])
+    if not tally.is_within():
+        first = tally.failed[0]
+        raise TrialsFailed(
+            f"{len(tally.failed)} of {tally.finished} trials failed, the first with: {first.error}. "
+            "Look at `sweeper show`, or allow failures with hydra.sweeper.budget.max_failures=N"
+        )
+    return "finished"
+
+
+class Interrupted(SweeperError):
+    """The sweep was ended by a signal; what was done is on record, and launching again goes on."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("interrupted; launch again with the same study to go on")
+        self.exit_status = 128 + signal_number
+
+
+def _target(prepared: Prepared) -> int:
+    """`n_trials`, or the number of points there are where the sampler enumerates them."""
+    sampler = OmegaConf.create(prepared.settings.sampler)
+    enumerates = str(sampler.get("_target_", "")).endswith(("GridSampler", "BruteForceSampler"))
+    return min(prepared.settings.n_trials, prepared.space.size()) if enumerates else prepared.settings.n_trials
+
+
+def _suggest(multirun: Multirun, prepared: Prepared) -> Callable[[optuna.Trial], Any]:
+    path = prepared.settings.custom_search_space
+    return prepared.space.suggest if path is None else custom(path, multirun.config, prepared.space)
+
+
+def _launcher(multirun: Multirun, settings: Settings) -> Launcher:
+    callbacks = multirun.context.callbacks
+    if settings.launcher == "inline":
+        from sweeper.launch.inline import InlineLauncher
+
+        hydra = multirun.config.hydra
+        loaded = LoadedApp(multirun.task, callbacks)
+        return InlineLauncher(loaded, lambda: configure_log(hydra.hydra_logging, hydra.verbose))
+    from sweeper.launch.ray import RayLauncher, Resources
+
+    resources = Resources(settings.resources.cpus, settings.resources.gpus)
+    return RayLauncher(App.of(multirun.task, callbacks), resources, settings.n_jobs, settings.ray.address)
+
+
+def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Asked], TrialSpec]:
+    dumps = pickle.dumps if prepared.settings.launcher == "inline" else App.of(multirun.task, None).dumps
+
+    def spec(asked: Asked) -> TrialSpec:
+        overrides = prepared.space.overrides(asked.params)
+        config = prepared.composer.compose(overrides, asked.number, str(asked.number))
+        folder = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir)).absolute()
+        return TrialSpec(
+            study=prepared.study_name,
+            number=asked.number,
+            run=uuid.uuid4().hex,
+            attempt=asked.attempt,
+            params=asked.params,
+            overrides=overrides,
+            config=masked(resolve(config)),
+            payload=dumps(config),
+            folder=str(folder),
+            seed=trial_seed(prepared.seed, asked.number),
+            directions=len(prepared.objective.directions),
+            metric_names=prepared.objective.names,
+        )
+
+    return spec
+
+
+def trial_seed(sweep_seed: int, number: int) -> int:
+    """The seed of one trial: 32 bits drawn by numpy's SeedSequence from the sweep's seed and the trial's number."""
+    return int(np.random.SeedSequence([sweep_seed, number]).generate_state(1)[0])
+
+
+def _row(multirun: Multirun, prepared: Prepared, study: AskTellStudy) -> SweepRow:
+    settings = OmegaConf.to_container(multirun.config.hydra.sweeper, resolve=True, enum_to_str=True)
+    return SweepRow(
+        sweep=prepared.uuid,
+        study=prepared.study_name,
+        command=shlex.join(masked(sys.argv)),
+        settings=json.dumps(masked(settings), sort_keys=True, default=str),
+        space=json.dumps(prepared.space.expressions),
+        sampler=type(study.sampler).__name__,
+        pruner=type(study.pruner).__name__,
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        folder=str(prepared.folder),
+        started_at=time.time(),
+    )
+
+
+@contextlib.contextmanager
+def _signals(brake: Brake) -> Iterator[list[int]]:
+    """Ctrl-C pulls the brake, SIGTERM pulls it all the way; yields the list of signals that came."""
+    caught: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        caught.append(number)
+        if number == signal.SIGTERM:
+            brake.stop()
+        else:
+            brake.pull()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show_end(prepared: Prepared, display: Display) -> None:
+    from sweeper.cli.summary import summary
+
+    try:
+        summary(prepared.settings.storage, prepared.study_name)
+    except SweeperError as error:
+        logging.getLogger(__name__).warning("no summary: %s", error)
+
+
