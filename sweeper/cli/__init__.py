@@ -1,0 +1,24 @@
+"""The command line: one module for each verb, which asks the rooms, prints and exits."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+
+def main() -> None:
+    """Run the command line; what the user can act on ends it with one line on standard error and a status."""
+    from sweeper.cli.app import app
+    from sweeper.cli.text import printable
+    from sweeper.errors import SweeperError
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a lone surrogate is no reason to die while printing
+    try:
+        app(prog_name="sweeper")
+    except SweeperError as error:
+        print(f"sweeper: {printable(str(error))}", file=sys.stderr)
+        sys.exit(error.exit_status)

@@ -1,0 +1,39 @@
+"""The verbs together. A verb's module imports rooms inside its function: `sweeper --help` stays light."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from sweeper.cli.best import best
+from sweeper.cli.launch import launch
+from sweeper.cli.ls import ls
+from sweeper.cli.show import show
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (launch, ls, show, best):
+    app.command()(verb)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"sweeper {importlib.metadata.version('sweeper')}")
+        raise typer.Exit
+
+
+@app.callback()
+def sweeper(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Hyperparameter sweeps of Hydra apps on Ray, every trial on record in an Optuna-compatible database."""

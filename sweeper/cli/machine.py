@@ -1,0 +1,97 @@
+"""Output for programs: strict JSON, and CSV that a spreadsheet cannot take for formulas."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sweeper.cli.text import iso
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def print_json(found: object) -> None:
+    """One JSON value, with what is not finite as a string ("NaN", "Infinity", "-Infinity").
+
+    Everything beyond ASCII is escaped, so that no terminal sequence gets through.
+    """
+    print(json.dumps(plain(found), indent=2, allow_nan=False))
+
+
+def print_csv(records: Sequence[Mapping[str, object]], columns: Iterable[str] = ()) -> None:
+    """Records as CSV: `columns` first, then further keys as they come, those of mappings dotted."""
+    flat = [flattened(record) for record in records]
+    header = list(dict.fromkeys([*columns, *(key for record in flat for key in record)]))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([cell(title) for title in header])
+    for record in flat:
+        writer.writerow([cell(record.get(title)) for title in header])
+
+
+def record(row: DataclassInstance) -> dict[str, Any]:
+    """A row of `history` as a mapping; its times, the fields that end in `_at`, as ISO 8601."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(row):
+        value = getattr(row, field.name)
+        if field.name.endswith("_at"):
+            value = iso(value)
+        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            value = [record(inner) for inner in value]
+        found[field.name] = value
+    return found
+
+
+def plain(found: object) -> Any:
+    """`found` in the types of strict JSON."""
+    if isinstance(found, Mapping):
+        return {str(name): plain(inner) for name, inner in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [plain(inner) for inner in found]
+    if isinstance(found, float) and not math.isfinite(found):
+        return "NaN" if math.isnan(found) else "Infinity" if found > 0 else "-Infinity"
+    return found
+
+
+def flattened(record: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """A record without mappings inside: their keys are joined by dots; lists become JSON."""
+    flat: dict[str, object] = {}
+    for key, found in record.items():
+        name = f"{prefix}{key}"
+        if isinstance(found, Mapping):
+            flat |= flattened(found, f"{name}.")
+        elif isinstance(found, (list, tuple)):
+            flat[name] = json.dumps(plain(found))
+        else:
+            flat[name] = plain(found)
+    return flat
+
+
+def cell(found: object) -> str:
+    """One cell: empty for None, and a ' before what a spreadsheet could take for a formula."""
+    if found is None:
+        return ""
+    if isinstance(found, bool):
+        return json.dumps(found)
+    text = str(found)
+    if text.startswith(_FORMULA) and not _is_number(text):
+        return f"'{text}"
+    return text
+
+
+def _is_number(text: str) -> bool:
+    # float() forgives white space and underscores, a spreadsheet does not.
+    if text != text.strip() or "_" in text:
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

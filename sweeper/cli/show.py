@@ -1,0 +1,54 @@
+"""`sweeper show digits`, `sweeper show digits/17`: a study or a trial on one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweeper.cli import machine, study_page, trial_page
+from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
+from sweeper.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from sweeper.history import History, TrialName
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="STUDY[/NUMBER]", help="A study, or one of its trials.")],
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Show a study, or one trial with its metrics and why it failed.
+
+    --csv gives a study's trials, or the points of a trial's metrics.
+    """
+    from sweeper.history import History
+
+    asked = form(json, csv)
+    history = History(storage)
+    found = history.resolve(name)
+    if isinstance(found, str):
+        _show_study(history, found, asked)
+    else:
+        _show_trial(history, found, asked)
+
+
+def _show_study(history: History, name: str, asked: Form) -> None:
+    if asked is Form.TEXT:
+        study_page.show(history, name, Screen())
+    elif asked is Form.JSON:
+        machine.print_json(study_page.record(history, name))
+    else:
+        machine.print_csv(study_page.trial_records(history, name), columns=("number", "state"))
+
+
+def _show_trial(history: History, name: TrialName, asked: Form) -> None:
+    if asked is Form.TEXT:
+        trial_page.show(history, name, Screen())
+    elif asked is Form.JSON:
+        machine.print_json(trial_page.record(history, name))
+    else:
+        points = trial_page.points(history, name)
+        machine.print_csv(points, columns=("run", "name", "step", "value", "time"))

@@ -1,0 +1,187 @@
+"""A trial on one page: its fate, its point beside the best one, its curves, why it failed, its files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from sweeper.cli import machine, text
+from sweeper.cli.log import tail
+from sweeper.cli.screen import Screen, state
+from sweeper.cli.table import MISSING, Column, Table
+
+if TYPE_CHECKING:
+    from sweeper.history import BestRow, Curve, History, RunRow, StudyRow, TrialDetail, TrialName
+
+_LOG = "trial.log"
+_LOG_LINES = 15
+_DIFFERENCES = 15
+_ABSENT = object()
+
+
+def show(history: History, name: TrialName, screen: Screen) -> None:
+    """Print the page."""
+    study = history.study(name.study)
+    trial = history.trial(name.study, name.number)
+    run = trial.runs[-1] if trial.runs else None
+    best = next((row for row in history.best(name.study, 1) if row.number != trial.number), None)
+    shown = text.printable(str(name))
+    title = Text.assemble((shown, "bold"), "  ", state(trial.state))
+    if trial.failure:
+        title.append(f" {text.printable(trial.failure)}", style="red")
+    screen.line(title)
+    screen.facts([*_facts(study, trial, best, screen), *(_run_facts(run, trial) if run else ())])
+    if trial.params:
+        screen.heading("parameters")
+        screen.table(_params_table(study, trial, best, screen))
+    if run and best and best.run:
+        _show_differences(run, history.run(best.run), trial, f"{study.name}/{best.number}", screen)
+    curves = history.curves(run.run) if run else {}
+    if curves:
+        screen.heading("metrics")
+        screen.table(_curves_table(curves, screen))
+    if trial.user_attrs:
+        screen.heading("attributes")
+        screen.facts([(text.printable(key), screen.value(found)) for key, found in trial.user_attrs.items()])
+    if run and trial.state in ("FAIL", "RUNNING"):
+        _show_end(run, screen)
+    screen.line()
+    screen.facts([("next", f"sweeper best {text.printable(study.name)} · sweeper show {shown} --json")])
+
+
+def record(history: History, name: TrialName) -> dict[str, object]:
+    """The same for programs: the whole record of the trial, and the last metrics of each of its runs."""
+    trial = history.trial(name.study, name.number)
+    found = machine.record(trial)
+    for run in found["runs"]:
+        run["metrics"] = history.last_metrics(run["run"])
+    return {"study": name.study, **found}
+
+
+def points(history: History, name: TrialName) -> list[dict[str, object]]:
+    """Every point of every metric of the trial's runs."""
+    return [
+        {"run": run.run, "name": metric, "step": step, "value": value, "time": text.iso(moment)}
+        for run in history.trial(name.study, name.number).runs
+        for metric, curve in history.curves(run.run).items()
+        for step, value, moment in zip(curve.steps, curve.values, curve.times, strict=True)
+    ]
+
+
+def _facts(
+    study: StudyRow, trial: TrialDetail, best: BestRow | None, screen: Screen
+) -> Iterator[tuple[str, str | Text]]:
+    for i, value in enumerate(trial.values or ()):
+        objective = study.objectives[i]
+        beside = f"   best: {screen.value(best.values[i])} in trial {best.number}" if best else "   the best"
+        if len(study.directions) > 1:
+            beside = ""
+        yield text.printable(objective), f"{screen.value(value)}{beside}"
+    for constraint, amount in trial.constraints.items():
+        verdict = "kept" if amount <= 0 else "broken"
+        yield "constraint", f"{text.printable(constraint)} {screen.value(amount)}: {verdict}"
+    if trial.started_at is not None:
+        ended = trial.ended_at if trial.ended_at is not None else time.time()
+        took = text.duration(ended - trial.started_at)
+        verb = "took" if trial.ended_at is not None else "running for"
+        yield "started", f"{text.moment(trial.started_at)}, {verb} {took}"
+
+
+def _run_facts(run: RunRow, trial: TrialDetail) -> Iterator[tuple[str, str | Text]]:
+    words = run.run
+    if len(trial.runs) > 1:
+        words += f", attempt {run.attempt + 1} of {len(trial.runs)}"
+    if run.node:
+        words += f", on {text.printable(run.node)}"
+    if run.seed is not None:
+        words += f", seed {run.seed}"
+    if run.peak_rss_bytes is not None:
+        words += f", peak memory {text.size(run.peak_rss_bytes)}"
+    yield "run", words
+    if run.overrides:
+        yield "overrides", " ".join(text.printable(override) for override in run.overrides)
+    yield "folder", text.printable(run.folder)
+
+
+def _params_table(study: StudyRow, trial: TrialDetail, best: BestRow | None, screen: Screen) -> Table:
+    columns = [Column("parameter"), Column("value")]
+    if best:
+        columns.append(Column(f"best (trial {best.number})"))
+    rows = []
+    for name, value in trial.params.items():
+        cells = [text.printable(name), screen.value(value)]
+        if best:
+            cells.append(screen.value(best.params[name]) if name in best.params else MISSING)
+        rows.append(tuple(cells))
+    return Table(tuple(columns), tuple(rows))
+
+
+def _show_differences(run: RunRow, best: RunRow, trial: TrialDetail, best_name: str, screen: Screen) -> None:
+    """Config keys in which the run differs from the best one, without the parameters listed above."""
+    here, there = machine.flattened(run.config), machine.flattened(best.config)
+    differing = [
+        key
+        for key in dict.fromkeys([*here, *there])
+        if here.get(key, _ABSENT) != there.get(key, _ABSENT) and key not in trial.params
+    ]
+    if not differing:
+        return
+    screen.heading(f"config that also differs from {text.printable(best_name)}")
+    columns = (Column("key"), Column("here"), Column("there"))
+    rows = tuple(
+        (text.printable(key), *(_config_value(config, key, screen) for config in (here, there)))
+        for key in differing[:_DIFFERENCES]
+    )
+    screen.table(Table(columns, rows))
+    if len(differing) > _DIFFERENCES:
+        screen.line(f"and {text.count(len(differing) - _DIFFERENCES, 'more key')}")
+
+
+def _config_value(config: Mapping[str, object], key: str, screen: Screen) -> str:
+    return screen.value(config[key]) if key in config else MISSING
+
+
+def _curves_table(curves: Mapping[str, Curve], screen: Screen) -> Table:
+    columns = (
+        Column("metric"),
+        Column("last", is_number=True),
+        Column("step", is_number=True),
+        Column("least", is_number=True, gives_way=1),
+        Column("most", is_number=True, gives_way=1),
+        Column("curve"),
+    )
+    rows = []
+    for name, curve in curves.items():
+        numbers = [value for value in curve.values if value == value]
+        extremes = (min(numbers), max(numbers)) if numbers else (None, None)
+        rows.append(
+            (
+                text.printable(name),
+                screen.value(curve.values[-1]),
+                str(curve.steps[-1]),
+                *(MISSING if value is None else screen.value(value) for value in extremes),
+                text.sparkline(curve.values),
+            )
+        )
+    return Table(columns, tuple(rows))
+
+
+def _show_end(run: RunRow, screen: Screen) -> None:
+    if run.error:
+        screen.heading("error")
+        screen.block([text.printable(run.error)], "red")
+    if run.traceback:
+        screen.heading("traceback")
+        screen.block(text.printable(line) for line in run.traceback.splitlines())
+    path = Path(run.folder) / _LOG
+    lines = tail(path, _LOG_LINES)
+    if lines is None:
+        screen.line()
+        screen.facts([("log", f"{text.printable(str(path))} is not on this machine")])
+    elif lines:
+        screen.heading(f"last lines of {text.printable(str(path))}")
+        screen.block(text.printable(line) for line in lines)

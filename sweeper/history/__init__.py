@@ -1,0 +1,29 @@
+"""Every read: studies, trials with runs and metrics, the best of them; from any database of Optuna's."""
+
+from sweeper.history.reader import History
+from sweeper.history.rows import (
+    FINISHED,
+    STATES,
+    BestRow,
+    Curve,
+    RunRow,
+    StudyRow,
+    SweepRow,
+    TrialDetail,
+    TrialName,
+    TrialRow,
+)
+
+__all__ = [
+    "FINISHED",
+    "STATES",
+    "BestRow",
+    "Curve",
+    "History",
+    "RunRow",
+    "StudyRow",
+    "SweepRow",
+    "TrialDetail",
+    "TrialName",
+    "TrialRow",
+]

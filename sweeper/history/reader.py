@@ -1,0 +1,133 @@
+"""The one object that reads: a question is a method, each method one short read-only transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from sweeper.history import best, lookup, runs, studies, trials
+from sweeper.history.connection import check_schema, open_engine, reading, shown
+from sweeper.history.rows import BestRow, Curve, RunRow, StudyRow, SweepRow, TrialDetail, TrialName, TrialRow
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+class History:
+    """All that is on record in one database, also one that Optuna wrote alone; never writes to it.
+
+    A method raises `StorageError` when the database cannot be read, and `NotFound` for a study, trial or run
+    that it does not have.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open `sqlite:///FILE` or `postgresql://…`; nothing is created, a wrong schema is refused here."""
+        self.where = shown(url)  # as it may be printed: no password
+        self._engine = open_engine(url)
+        with reading(self._engine, self.where) as connection:
+            check_schema(connection, self.where)
+
+    def studies(self) -> list[StudyRow]:
+        """All studies by name."""
+        with reading(self._engine, self.where) as connection:
+            return studies.rows(connection)
+
+    def study(self, name: str) -> StudyRow:
+        """One study at a glance."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, name, self.where)
+            return studies.rows(connection, [name])[0]
+
+    def has_study(self, name: str) -> bool:
+        """Whether there is a study of exactly this name."""
+        with reading(self._engine, self.where) as connection:
+            return lookup.exists(connection, name)
+
+    def sweeps(self, study: str) -> list[SweepRow]:
+        """The launches that added trials to a study, first to last."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            return studies.sweep_rows(connection, study)
+
+    def space(self, study: str) -> dict[str, Mapping[str, object]]:
+        """Each parameter's distribution as Optuna's JSON has it: `name` and `attributes`."""
+        with reading(self._engine, self.where) as connection:
+            return studies.space(connection, lookup.find(connection, study, self.where))
+
+    def failures(self, study: str) -> dict[str, int]:
+        """How many trials failed for which failure kind, most frequent first."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            return studies.failures(connection, study)
+
+    def trials(
+        self, study: str, *, states: Collection[str] | None = None, newest: int | None = None
+    ) -> list[TrialRow]:
+        """A study's trials by number: those in one of `states`, of these the `newest`; by default all."""
+        with reading(self._engine, self.where) as connection:
+            found = lookup.find(connection, study, self.where)
+            return trials.rows(connection, found, states=states, newest=newest)
+
+    def best(self, study: str, k: int | None = None) -> list[BestRow]:
+        """The k best trials, best first; with several objectives the Pareto front by number, cut at k.
+
+        Only COMPLETE trials count, and of these only feasible ones, as in Optuna. Without `k`: 10 trials,
+        or the whole front.
+        """
+        with reading(self._engine, self.where) as connection:
+            found = lookup.find(connection, study, self.where)
+            if len(found.directions) == 1:
+                tops = best.single(connection, found, 10 if k is None else k)
+            else:
+                tops = best.front(connection, found)[:k]
+            gathered = trials.gather_ids(connection, [top.trial_id for top in tops])
+            last = runs.last_of(connection, study, [top.number for top in tops])
+            metrics = runs.last_metrics(connection, [run.id for run in last.values()])
+            return [
+                BestRow(
+                    number=trial.number,
+                    state=trial.state,
+                    values=tuple(trial.values),
+                    params=trial.params,
+                    metrics=metrics[last[trial.number].id] if trial.number in last else {},
+                    run=last[trial.number].run if trial.number in last else None,
+                )
+                for trial in gathered.values()
+            ]
+
+    def trial(self, study: str, number: int) -> TrialDetail:
+        """One trial with its parameters, attributes, times and runs."""
+        with reading(self._engine, self.where) as connection:
+            return trials.detail(connection, lookup.find(connection, study, self.where), number)
+
+    def runs(self, study: str, number: int) -> list[RunRow]:
+        """The attempts of a trial, in order; none where sweeper did not run it."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            return runs.of_trial(connection, study, number)
+
+    def run(self, run: str) -> RunRow:
+        """One run by its uuid."""
+        with reading(self._engine, self.where) as connection:
+            return runs.one(connection, run, self.where)
+
+    def curves(self, run: str) -> dict[str, Curve]:
+        """Every metric of a run over its steps, by name."""
+        with reading(self._engine, self.where) as connection:
+            return runs.curves(connection, run)
+
+    def last_metrics(self, run: str) -> dict[str, float]:
+        """The value at the last step of each metric of a run."""
+        with reading(self._engine, self.where) as connection:
+            return runs.last_metrics_of(connection, run)
+
+    def finished(self, study: str) -> list[FrozenTrial]:
+        """COMPLETE, PRUNED and FAIL trials as Optuna's own objects, by number, for importance."""
+        with reading(self._engine, self.where) as connection:
+            return trials.finished(connection, lookup.find(connection, study, self.where))
+
+    def resolve(self, name: str) -> str | TrialName:
+        """What a user means by `digits` or `digits/17`: the study of exactly that name, else the trial."""
+        if self.has_study(name) or "/" not in name:
+            return name
+        return TrialName.parse(name)

@@ -1,0 +1,129 @@
+"""Reads runs and their metrics from our own tables; without those tables there are none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from sweeper.errors import NotFound
+from sweeper.history import decode
+from sweeper.history.lookup import has_our_tables
+from sweeper.history.rows import Curve, RunRow
+from sweeper.record.tables import metrics
+from sweeper.record.tables import runs as table
+
+_CHUNK = 500  # runs whose metrics are looked up in one statement
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest attempt of a trial, as far as lists show it."""
+
+    id: int
+    run: str
+    failure: str | None
+
+
+def of_trial(connection: Connection, study: str, number: int) -> list[RunRow]:
+    """The attempts of one trial, in order."""
+    if not has_our_tables(connection):
+        return []
+    query = select(table).where(table.c.study == study, table.c.number == number).order_by(table.c.attempt)
+    return [_row(row) for row in connection.execute(query).mappings()]
+
+
+def one(connection: Connection, run: str, where: str) -> RunRow:
+    """The run of this uuid.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if has_our_tables(connection):
+        found = connection.execute(select(table).where(table.c.run == run)).mappings().first()
+        if found is not None:
+            return _row(found)
+    raise NotFound(
+        f"there is no run '{run}' in {where}: `sweeper show STUDY/NUMBER` lists the runs of a trial"
+    )
+
+
+def last_of(connection: Connection, study: str, numbers: Sequence[int] | None = None) -> dict[int, LastRun]:
+    """The newest attempt of each trial that has one, by number: of `numbers`, or of the whole study."""
+    if not has_our_tables(connection):
+        return {}
+    query = select(table.c.number, table.c.id, table.c.run, table.c.failure).where(table.c.study == study)
+    query = query.order_by(table.c.number, table.c.attempt)
+    if numbers is not None:
+        query = query.where(table.c.number.in_(numbers))
+    return {number: LastRun(*found) for number, *found in connection.execute(query)}
+
+
+def curves(connection: Connection, run: str) -> dict[str, Curve]:
+    """Every metric of a run over its steps, by name."""
+    if not has_our_tables(connection):
+        return {}
+    query = (
+        select(metrics.c.name, metrics.c.step, metrics.c.value, metrics.c.time)
+        .join(table, table.c.id == metrics.c.run_id)
+        .where(table.c.run == run)
+        .order_by(metrics.c.name, metrics.c.step)
+    )
+    points: dict[str, list[tuple[int, float, float]]] = {}
+    for name, step, value, time in connection.execute(query):
+        points.setdefault(name, []).append((step, decode.metric(value), time))
+    return {name: Curve(*zip(*found, strict=True)) for name, found in points.items()}
+
+
+def last_metrics(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
+    """The value at the last step of each metric, for each run id.
+
+    Jumps along the primary key from one name to the next, so a long curve costs no more than a short one.
+    """
+    found: dict[int, dict[str, float]] = {run_id: {} for run_id in run_ids}
+    for start in range(0, len(run_ids), _CHUNK):
+        for run_id, name, value in _last_points(connection, run_ids[start : start + _CHUNK]):
+            found[run_id][name] = decode.metric(value)
+    return found
+
+
+def last_metrics_of(connection: Connection, run: str) -> dict[str, float]:
+    """The value at the last step of each metric of one run, named by its uuid."""
+    if not has_our_tables(connection):
+        return {}
+    run_ids = connection.execute(select(table.c.id).where(table.c.run == run)).scalars().all()
+    return {
+        name: value for found in last_metrics(connection, run_ids).values() for name, value in found.items()
+    }
+
+
+def _last_points(connection: Connection, run_ids: Sequence[int]) -> Iterator[tuple[int, str, float | None]]:
+    m = metrics.alias("m")
+    first = select(func.min(m.c.name)).where(m.c.run_id == table.c.id).scalar_subquery()
+    names = select(table.c.id.label("run_id"), first.label("name")).where(table.c.id.in_(run_ids))
+    names_cte = names.cte("names", recursive=True)
+    following = select(func.min(m.c.name)).where(
+        m.c.run_id == names_cte.c.run_id, m.c.name > names_cte.c.name
+    )
+    names_cte = names_cte.union_all(
+        select(names_cte.c.run_id, following.scalar_subquery()).where(names_cte.c.name.is_not(None))
+    )
+    last = (
+        select(m.c.value)
+        .where(m.c.run_id == names_cte.c.run_id, m.c.name == names_cte.c.name)
+        .order_by(m.c.step.desc())
+        .limit(1)
+    )
+    query = select(names_cte.c.run_id, names_cte.c.name, last.scalar_subquery()).where(
+        names_cte.c.name.is_not(None)
+    )
+    yield from connection.execute(query.order_by(names_cte.c.run_id, names_cte.c.name)).tuples()
+
+
+def _row(found: RowMapping) -> RunRow:
+    kept = {name: found[name] for name in RunRow.__slots__}
+    return RunRow(
+        **kept | {"config": json.loads(kept["config"]), "overrides": tuple(json.loads(kept["overrides"]))}
+    )

@@ -1,0 +1,137 @@
+"""Reads studies: what there is, how far each is, what was launched."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, func, select
+
+from sweeper.history import best, decode, lookup
+from sweeper.history.rows import STATES, StudyRow, SweepRow
+from sweeper.history.schema import (
+    studies,
+    study_system_attributes,
+    trial_params,
+    trials,
+)
+from sweeper.record import tables
+
+
+def rows(connection: Connection, names: Sequence[str] | None = None) -> list[StudyRow]:
+    """Studies by name, those of `names` or all."""
+    query = select(studies.c.study_id, studies.c.study_name).order_by(studies.c.study_name)
+    if names is not None:
+        query = query.where(studies.c.study_name.in_(names))
+    directions = lookup.all_directions(connection)
+    metric_names = _metric_names(connection)
+    activity = _activity(connection)
+    sweeps = _sweep_activity(connection)
+    found = []
+    for study_id, name in connection.execute(query).all():
+        study = lookup.Study(study_id, name, directions[study_id])
+        counts, trial_times = activity.get(study_id, ({}, []))
+        n_sweeps, sweep_times = sweeps.get(name, (0, []))
+        times = [time for time in (*trial_times, *sweep_times) if time is not None]
+        top = best.single(connection, study, 1) if len(study.directions) == 1 else []
+        found.append(
+            StudyRow(
+                name=name,
+                directions=study.directions,
+                metric_names=metric_names.get(study_id, ()),
+                counts={state: counts.get(state, 0) for state in STATES},
+                best_number=top[0].number if top else None,
+                best_value=top[0].value if top else None,
+                sweeps=n_sweeps,
+                started_at=min(times, default=None),
+                last_activity_at=max(times, default=None),
+            )
+        )
+    return found
+
+
+def sweep_rows(connection: Connection, study: str) -> list[SweepRow]:
+    """The launches of a study, first to last."""
+    if not lookup.has_our_tables(connection):
+        return []
+    t = tables.sweeps
+    found = connection.execute(select(t).where(t.c.study == study).order_by(t.c.started_at, t.c.id))
+    return [
+        SweepRow(
+            **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space")},
+            settings=json.loads(row["settings"]),
+            space=json.loads(row["space"]),
+        )
+        for row in found.mappings()
+    ]
+
+
+def failures(connection: Connection, study: str) -> dict[str, int]:
+    """Failed trials by the failure kind of their last run, most frequent first."""
+    if not lookup.has_our_tables(connection):
+        return {}
+    t = tables.runs
+    last = (
+        select(t.c.number, func.max(t.c.attempt).label("attempt"))
+        .where(t.c.study == study)
+        .group_by(t.c.number)
+        .subquery()
+    )
+    count = func.count().label("count")
+    query = (
+        select(t.c.failure, count)
+        .join(last, (t.c.number == last.c.number) & (t.c.attempt == last.c.attempt))
+        .where(t.c.study == study, t.c.failure.is_not(None))
+        .group_by(t.c.failure)
+        .order_by(count.desc(), t.c.failure)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str, object]]:
+    """Each parameter's distribution as Optuna's JSON has it; the latest where it changed."""
+    query = (
+        select(trial_params.c.param_name, trial_params.c.distribution_json, func.min(trial_params.c.param_id))
+        .join(trials, trials.c.trial_id == trial_params.c.trial_id)
+        .where(trials.c.study_id == study.study_id)
+        .group_by(trial_params.c.param_name, trial_params.c.distribution_json)
+        .order_by(func.min(trial_params.c.param_id))
+    )
+    return {name: json.loads(text) for name, text, _ in connection.execute(query).all()}
+
+
+def _metric_names(connection: Connection) -> dict[int, tuple[str, ...]]:
+    t = study_system_attributes
+    query = select(t.c.study_id, t.c.value_json).where(t.c.key == "study:metric_names")
+    return {study_id: tuple(json.loads(text)) for study_id, text in connection.execute(query).all()}
+
+
+def _activity(connection: Connection) -> dict[int, tuple[dict[str, int], list[float | None]]]:
+    """For each study, trials by state, and the earliest start with the latest moments of its trials."""
+    t = trials
+    query = select(
+        t.c.study_id,
+        t.c.state,
+        func.count(),
+        func.min(t.c.datetime_start),
+        func.max(t.c.datetime_start),
+        func.max(t.c.datetime_complete),
+    ).group_by(t.c.study_id, t.c.state)
+    found: dict[int, tuple[dict[str, int], list[float | None]]] = defaultdict(lambda: ({}, []))
+    for study_id, state, count, *times in connection.execute(query).all():
+        counts, moments = found[study_id]
+        counts[state] = count
+        moments.extend(decode.seconds(time) for time in times)
+    return found
+
+
+def _sweep_activity(connection: Connection) -> dict[str, tuple[int, list[float | None]]]:
+    """For each study's name, its launches and the moments of the first and last."""
+    if not lookup.has_our_tables(connection):
+        return {}
+    t = tables.sweeps
+    query = select(
+        t.c.study, func.count(), func.min(t.c.started_at), func.max(t.c.started_at), func.max(t.c.ended_at)
+    ).group_by(t.c.study)
+    return {study: (count, list(times)) for study, count, *times in connection.execute(query).all()}
