@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, replace
@@ -52,7 +54,9 @@ class RayLauncher:
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._undo.enter_context(_local_ray() if self._address is None else _cluster(self._address))
+        ray = sys.modules.get("ray")
+        if ray is None or not ray.is_initialized():  # a Ray that this process has joined already is used, and left as it is
+            self._undo.enter_context(local_ray() if self._address is None else _cluster(self._address))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -176,15 +180,22 @@ def _share(offered: float, needed: float) -> float:
     return math.inf if needed == 0 else math.floor(offered / needed + 1e-9)
 
 
+@functools.cache
+def _token() -> str:
+    """Of every local Ray of this process: Ray's client reads it once and keeps it."""
+    return secrets.token_hex(32)
+
+
 @contextlib.contextmanager
-def _local_ray() -> Iterator[None]:
+def local_ray() -> Iterator[None]:
     """A Ray of this sweep alone: loopback, a token, files that only this user can read, gone with the sweep."""
-    environment = _LOCAL_ENVIRONMENT | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment = _LOCAL_ENVIRONMENT | {"RAY_AUTH_TOKEN": _token()}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
+    import ray
+
     umask = os.umask(0o077)
     folder = tempfile.mkdtemp(prefix="sweeper-ray-")
-    import ray
 
     try:
         ray.init(

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hydra._internal.callbacks import Callbacks
+from optuna.trial import TrialState
+
+from sweeper.errors import LaunchError
+from sweeper.launch.ray import RayLauncher, Resources, local_ray
+from sweeper.run.app import App, Task
+from sweeper.trial import Failure
+from tests.contracts.launcher import LauncherContract, LauncherFor, run_all
+from tests.run import apps
+from tests.spec import spec_for
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray() -> Iterator[None]:
+    """One local Ray for this file: a launcher uses a Ray that its process has joined already."""
+    with local_ray():
+        yield
+
+
+
+class TestRayLauncher(LauncherContract):
+    @pytest.fixture
+    def launcher_for(self) -> LauncherFor:
+        def make(task: Task) -> RayLauncher:
+            return RayLauncher(App.of(task, Callbacks()), Resources(), n_jobs=1, address=None)
+
+        return make
+
+    @pytest.mark.parametrize(
+        ("task", "error"),
+        [
+            (apps.vanishes, "the process ended with status 7 before the task returned"),
+            (apps.segfaults, "the process died of signal 11 (SIGSEGV)"),
+        ],
+    )
+    def test_a_crash_ends_that_trial_alone(
+        self, launcher_for: LauncherFor, tmp_path: Path, task: Task, error: str
+    ) -> None:
+        specs = [spec_for(tmp_path, {"x": 1.0}, number=number) for number in range(2)]
+        heard = run_all(launcher_for(task), specs)
+
+        for events in heard:
+            assert (events[-1].state, events[-1].failure) == (TrialState.FAIL, Failure.CRASHED)
+            assert events[-1].error == error
+
+    def test_a_leaked_process_is_gone_before_the_next_trial(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
+        signals = [tmp_path / "first", tmp_path / "second"]
+        specs = [spec_for(tmp_path, {"signal": str(path)}, number=i) for i, path in enumerate(signals)]
+        run_all(launcher_for(apps.leaks), specs)
+
+        assert not psutil.pid_exists(int(signals[0].read_text()))
+
+    def test_everything_listens_on_the_loopback_address(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
+        launcher = launcher_for(apps.returns)
+
+        async def main() -> set[str]:
+            async for _ in launcher.slots():
+                break
+            family = psutil.Process().children(recursive=True)
+            return {
+                connection.laddr.ip
+                for process in family
+                for connection in process.net_connections()
+                if connection.status == psutil.CONN_LISTEN
+            }
+
+        with launcher:
+            listening = launcher.drive(main())
+
+        assert listening
+        assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+    def test_more_than_the_machine_has_is_refused(self, tmp_path: Path) -> None:
+        app = App.of(apps.returns, Callbacks())
+
+        with pytest.raises(LaunchError, match="a trial needs 9999 CPUs"):
+            run_all(RayLauncher(app, Resources(cpus=9999), None, None), [])
+
+    def test_an_app_that_cannot_be_imported_says_why(self, tmp_path: Path) -> None:
+        app = App.of(apps.returns, Callbacks())
+        broken = App(**(vars(app) | {"module": "no_such_module"}))
+
+        with pytest.raises(LaunchError, match="no_such_module"):
+            run_all(RayLauncher(broken, Resources(), 1, None), [])
+
+
+def test_a_killed_slot_is_a_lost_trial(tmp_path: Path) -> None:
+    path = tmp_path / "running"
+    launcher = RayLauncher(App.of(apps.waits, Callbacks()), Resources(), 1, None)
+
+    async def main() -> list[object]:
+        async for slot in launcher.slots():
+            events: list[object] = []
+            async for batch in slot.run(spec_for(tmp_path, {"signal": str(path)})):
+                events += batch
+                if len(events) == 1:
+                    (actor,) = [
+                        p for p in psutil.Process().children(recursive=True) if "SlotActor" in " ".join(p.cmdline())
+                    ]
+                    os.kill(actor.pid, signal.SIGKILL)
+            return events
+        return []
+
+    with launcher:
+        events = launcher.drive(main())
+
+    assert (events[-1].state, events[-1].failure) == (TrialState.FAIL, Failure.LOST)
