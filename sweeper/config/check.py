@@ -1,0 +1,46 @@
+"""Finds before the first trial what would make any trial's config fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from sweeper.config.compose import Composer
+from sweeper.config.resolve import resolve
+from sweeper.errors import ConfigError
+from sweeper.trial import ParamValue
+
+
+class Examples(Protocol):
+    """What `check` needs of a search space."""
+
+    def examples(self) -> Iterable[Mapping[str, ParamValue]]: ...
+
+    def overrides(self, params: Mapping[str, ParamValue]) -> tuple[str, ...]: ...
+
+
+def check(space: Examples, composer: Composer) -> None:
+    """Compose and resolve points of the space that between them have every choice and every branch.
+
+    Raises ConfigError with all problems, one line each that names its key. A key found wrong is left out of
+    the points that follow, so that it neither hides other problems nor is told twice.
+    """
+    problems: dict[str, str] = {}
+    for point in space.examples():
+        overrides = [line for line in space.overrides(point) if _key(line) not in problems]
+        try:
+            config = composer.compose(overrides, number=0, job_id="0")
+        except ConfigError:
+            problems.update(composer.diagnose(overrides))
+            continue
+        try:
+            resolve(config)
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                problems.setdefault(line.split(":", 1)[0], line)
+    if problems:
+        raise ConfigError("\n".join(problems.values()))
+
+
+def _key(line: str) -> str:
+    return line.split("=", 1)[0]

@@ -1,0 +1,94 @@
+"""A composed config as plain data for the record: interpolations followed, values such as JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+
+from sweeper.config.explain import first_sentence
+from sweeper.errors import ConfigError
+
+MISSING = "???"
+
+
+def resolve(config: DictConfig) -> dict[str, object]:
+    """The app's part of `config`, without `hydra`, as its task function would see it.
+
+    Enums become their names, paths text, bytes hexadecimal text, numbers that are not finite `nan`, `inf` and
+    `-inf`, other objects the name of their type. What is missing, or refers to what is missing, is `???`.
+    Raises ConfigError with a line for every key whose interpolation leads nowhere.
+    """
+    problems: list[str] = []
+    with hydra_config(config):
+        try:
+            plain = {
+                _text(key): _follow(config, key, _text(key), problems) for key in config if key != "hydra"
+            }
+        except RecursionError:
+            raise ConfigError(
+                "the config contains itself: an interpolation leads to a node around it"
+            ) from None
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return plain
+
+
+@contextmanager
+def hydra_config(config: DictConfig) -> Iterator[None]:
+    """Meanwhile `${hydra:...}` reads the `hydra` node of this config, and `HydraConfig.get()` gives it."""
+    holder = HydraConfig.instance()
+    before = holder.cfg
+    holder.cfg = config  # type: ignore[assignment]  # only its attribute `hydra` is read; set_config would copy it
+    try:
+        yield
+    finally:
+        holder.cfg = before
+
+
+def _follow(parent: Any, key: Any, name: str, problems: list[str]) -> object:
+    """The value at parent[key] and below; a key that cannot be resolved is added to `problems`."""
+    if OmegaConf.is_missing(parent, key):
+        return MISSING
+    try:
+        value = parent[key]
+    except InterpolationToMissingValueError:
+        return MISSING
+    except OmegaConfBaseException as error:
+        problems.append(f"{name}: {_raw(parent, key)} cannot be resolved: {first_sentence(error)}")
+        return None
+    if isinstance(value, DictConfig):
+        return {_text(below): _follow(value, below, f"{name}.{_text(below)}", problems) for below in value}
+    if isinstance(value, ListConfig):
+        return [_follow(value, index, f"{name}[{index}]", problems) for index in range(len(value))]
+    return _plain(value)
+
+
+def _raw(parent: Any, key: Any) -> str:
+    node: Any = OmegaConf.to_container(parent, resolve=False)
+    return str(node[key])
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.name
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, PurePath):
+        return str(value)
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _text(key: object) -> str:
+    return key.name if isinstance(key, Enum) else str(key)
