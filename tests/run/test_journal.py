@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from sweeper.run.journal import Journal, JournalReader, decode, encode, journal_path, seal
+from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started
+from tests.spec import spec_for
+
+RUN = "a" * 32
+times = st.floats(0, 2e9)
+seqs = st.integers(0, 2**62)
+steps = st.integers(-(2**63), 2**63 - 1)
+texts = st.text(st.characters(exclude_categories=("Cs",)))
+numbers = st.floats(allow_nan=False)
+events = st.one_of(
+    st.builds(Started, run=st.just(RUN), seq=seqs, time=times, node=texts, pid=st.integers(1, 2**22)),
+    st.builds(
+        Measured,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        step=steps,
+        metrics=st.dictionaries(texts, numbers, max_size=3),
+    ),
+    st.builds(Reported, run=st.just(RUN), seq=seqs, time=times, step=steps, value=numbers),
+    st.builds(
+        Ended,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        state=st.sampled_from([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]),
+        values=st.none() | st.lists(numbers, min_size=1, max_size=3).map(tuple),
+        failure=st.none() | st.sampled_from(Failure),
+        error=st.none() | texts,
+        traceback=st.none() | texts,
+        runtime_s=times,
+        peak_rss_bytes=st.none() | st.integers(0, 2**40),
+    ),
+)
+
+
+@given(events)
+def test_an_event_is_what_it_was_after_the_journal(event: Event) -> None:
+    line = encode(event)
+
+    assert line.count(b"\n") == 1
+    assert decode(line, RUN) == event
+
+
+def test_nan_is_kept(tmp_path: Path) -> None:
+    event = decode(encode(Measured(RUN, 0, 0.0, 1, {"loss": math.nan})), RUN)
+
+    assert isinstance(event, Measured)
+    assert math.isnan(event.metrics["loss"])
+
+
+def test_a_torn_last_line_is_no_event_until_it_is_whole(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, RUN)
+    journal = Journal(path)
+    first, second = (Reported(RUN, seq, 0.0, seq, 0.5) for seq in (0, 1))
+    journal.append(first)
+    line = encode(second)
+    with path.open("ab") as file:
+        file.write(line[:10])
+    reader = JournalReader(path, RUN)
+
+    assert reader.read() == [first]
+    with path.open("ab") as file:
+        file.write(line[10:])
+    assert reader.read() == [second]
+    assert reader.read() == []
+
+
+def test_a_run_without_an_end_is_given_one_once(tmp_path: Path) -> None:
+    spec = spec_for(tmp_path, {"x": 1.0})
+    Journal(journal_path(spec.folder, spec.run)).append(Started(spec.run, 0, 0.0, "here", 1))
+
+    sealed = seal(spec, Failure.LOST, "the node is gone")
+
+    assert [type(event) for event in sealed] == [Started, Ended]
+    assert (sealed[1].seq, sealed[1].failure) == (1, Failure.LOST)
+    assert seal(spec, Failure.CRASHED, "again") == sealed
