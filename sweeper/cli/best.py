@@ -73,7 +73,7 @@ def best_table(study: StudyRow, rows: Sequence[BestRow], screen: Screen) -> Tabl
 
 
 def _metric_title(metric: str, study: StudyRow) -> str:
-    """Its name, set off from an objective of the same name, which the training code may have logged as well."""
+    """Its name, set off from an objective that it shares the name with."""
     shown = text.printable(metric)
     return f"last {shown}" if metric in study.metric_names else shown
 
