@@ -33,3 +33,11 @@ class TrialsFailed(SweeperError):
     """More trials failed than was allowed; everything asked for is on record."""
 
     exit_status = 5
+
+
+class Interrupted(SweeperError):
+    """The sweep was ended by a signal; what was done is on record."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("interrupted; launch again with the same study to go on where it stopped")
+        self.exit_status = 128 + signal_number  # as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM

@@ -31,19 +31,21 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.budget import Budget, Tally
-from sweeper.cli.display import Display, display_for
+from sweeper.cli.display import display_for
 from sweeper.config.check import check
-from sweeper.config.compose import Composer, resolve
+from sweeper.config.compose import Composer
+from sweeper.config.resolve import resolve
 from sweeper.config.settings import Settings
-from sweeper.errors import ConfigError, SweeperError, TrialsFailed
+from sweeper.errors import ConfigError, Interrupted, SweeperError, TrialsFailed
 from sweeper.launch import Launcher
 from sweeper.provenance.secret import masked
 from sweeper.record import Record, Storage
 from sweeper.record import Sweep as SweepRow
 from sweeper.run.app import App, LoadedApp, Task
 from sweeper.space import Space
-from sweeper.study import AskTellStudy, Asked, Objective, Plan, Study, custom, enqueue, open_study, reclaim
+from sweeper.study import Asked, AskTellStudy, Objective, Plan, Study, custom, enqueue, open_study
 from sweeper.sweep import Brake, Sweep
+from sweeper.takeover import take_over
 from sweeper.trial import TrialSpec
 
 
@@ -107,8 +109,8 @@ def _prepare(multirun: Multirun) -> Prepared:
 
 def _settings(node: DictConfig) -> Settings:
     """`hydra.sweeper` as Settings. Raises ConfigError with everything that cannot be meant, each with its key."""
-    plain = OmegaConf.to_container(node, resolve=True)
-    known = {name: plain.get(name) for name in Settings.__dataclass_fields__ if name in plain}  # type: ignore[union-attr]
+    plain: Any = OmegaConf.to_container(node, resolve=True)
+    known = {name: plain[name] for name in Settings.__dataclass_fields__ if name in plain}
     typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), known))
     settings: Settings = typed  # type: ignore[assignment]
     problems = []
@@ -129,6 +131,7 @@ def _settings(node: DictConfig) -> Settings:
 
 
 def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage) -> None:
+    settings = prepared.settings
     plan = Plan(
         prepared.study_name,
         prepared.objective,
@@ -137,19 +140,22 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage) -> None:
         prepared.seed,
     )
     opened = open_study(plan, prepared.space, storage)
-    enqueue(opened, prepared.settings.enqueue, prepared.space)
+    enqueue(opened, settings.enqueue, prepared.space)
     record = Record(storage)
-    reclaim(opened, record.orphans(prepared.study_name))
+    take_over(settings.storage, opened, record)
     record.sweep_opened(_row(multirun, prepared, opened)).result()
-    outcome = "broken"
+    outcome = "failed"
     try:
-        outcome = _run(multirun, prepared, opened, record)
+        tally, caught = _run(multirun, prepared, opened, record)
+        outcome = "stopped" if caught else "finished" if tally.is_within() else "failed"
     finally:
         record.sweep_ended(prepared.uuid, outcome).result()
         record.close()
+    _show_end(prepared)
+    _judge(tally, caught)
 
 
-def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: Record) -> str:
+def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: Record) -> tuple[Tally, Sequence[int]]:
     settings, objective = prepared.settings, prepared.objective
     target = _target(prepared)
     study = Study(opened, _suggest(multirun, prepared), target)
@@ -157,7 +163,10 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
     single = objective.directions[0] == "maximize" if len(objective.directions) == 1 else None
     tally = Tally(prepared.budget, single)
     display = display_for(prepared.study_name, objective.directions, target, opened.get_trials(deepcopy=False))
-    with contextlib.closing(study), contextlib.closing(display), _launcher(multirun, settings) as launcher:
+    with contextlib.ExitStack() as undo:
+        undo.callback(study.close)
+        undo.callback(display.closed)
+        launcher = undo.enter_context(_launcher(multirun, settings))
         sweep = Sweep(
             uuid=prepared.uuid,
             study=study,
@@ -170,12 +179,11 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
         )
         with _signals(brake) as caught:
             launcher.drive(sweep.conduct())
-    display.closed()
-    _show_end(prepared, display)
-    return _outcome(tally, caught)
+    return tally, caught
 
 
-def _outcome(tally: Tally, caught: Sequence[int]) -> str:
+def _judge(tally: Tally, caught: Sequence[int]) -> None:
+    """Raise what the exit status must say."""
     if caught:
         raise Interrupted(caught[0])
     if not tally.is_within():
@@ -184,15 +192,6 @@ def _outcome(tally: Tally, caught: Sequence[int]) -> str:
             f"{len(tally.failed)} of {tally.finished} trials failed, the first with: {first.error}. "
             "Look at `sweeper show`, or allow failures with hydra.sweeper.budget.max_failures=N"
         )
-    return "finished"
-
-
-class Interrupted(SweeperError):
-    """The sweep was ended by a signal; what was done is on record, and launching again goes on."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted; launch again with the same study to go on")
-        self.exit_status = 128 + signal_number
 
 
 def _target(prepared: Prepared) -> int:
@@ -289,12 +288,10 @@ def _signals(brake: Brake) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _show_end(prepared: Prepared, display: Display) -> None:
+def _show_end(prepared: Prepared) -> None:
     from sweeper.cli.summary import summary
 
     try:
         summary(prepared.settings.storage, prepared.study_name)
     except SweeperError as error:
         logging.getLogger(__name__).warning("no summary: %s", error)
-
-

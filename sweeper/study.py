@@ -28,7 +28,11 @@ T = TypeVar("T")
 Suggest = Callable[[optuna.Trial], dict[str, ParamValue]]
 
 _ATTEMPT = "sweeper:attempt"  # how often the trial was started before, as a system attribute of the trial
-_ENUMERATES = (QMCSampler, GridSampler, BruteForceSampler)  # they go on from the trials there are, whatever the seed
+_ENUMERATES = (
+    QMCSampler,
+    GridSampler,
+    BruteForceSampler,
+)  # they go on from the trials there are, whatever the seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,13 @@ class Objective:
         if isinstance(direction, Mapping):
             names, words = tuple(map(str, direction)), list(direction.values())
         else:
-            words = list(direction) if isinstance(direction, Sequence) and not isinstance(direction, str) else [direction]
+            words = (
+                list(direction) if isinstance(direction, Sequence) and not isinstance(direction, str) else [direction]
+            )
         spelt = tuple(getattr(word, "name", str(word)).lower() for word in words)
         wrong = [word for word in spelt if word not in {"minimize", "maximize"}]
         if wrong or not spelt:
-            raise ConfigError(
-                f"hydra.sweeper.direction is {OmegaConf.create({'d': direction}).d if not isinstance(direction, str) else direction}; "
-                "each direction must be minimize or maximize"
-            )
+            raise ConfigError(f"hydra.sweeper.direction is {direction}; each direction must be minimize or maximize")
         return cls(spelt, names)
 
 
@@ -99,11 +102,11 @@ class Study:
 
     async def tell(self, asked: Asked, ended: Ended) -> None:
         """Write down how the trial ended; durable when it returns."""
-        await self._call(lambda: self._tell(asked, ended))
+        await self._call(lambda: tell(self.optuna, asked.trial, ended))
 
     async def give_back(self, asked: Asked) -> None:
         """Put an interrupted trial back in line: it will be tried again under its number, with its params."""
-        await self._call(lambda: self._give_back(asked))
+        await self._call(lambda: give_back(self.optuna, asked.trial._trial_id, asked.attempt))
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -121,7 +124,8 @@ class Study:
         except BaseException:
             self.optuna.tell(trial, state=TrialState.FAIL)
             raise
-        return Asked(trial, trial.number, trial.system_attrs.get(_ATTEMPT, 0), params)
+        attributes = self.optuna._storage.get_trial_system_attrs(trial._trial_id)
+        return Asked(trial, trial.number, attributes.get(_ATTEMPT, 0), params)
 
     def _judge(self, asked: Asked, reports: Sequence[Reported]) -> bool:
         if len(self.optuna.directions) > 1:
@@ -130,17 +134,6 @@ class Study:
             if report.step >= 0:
                 asked.trial.report(report.value, report.step)
         return self._prunes and bool(reports) and asked.trial.should_prune()
-
-    def _tell(self, asked: Asked, ended: Ended) -> None:
-        if ended.state == TrialState.COMPLETE:
-            self.optuna.tell(asked.trial, list(ended.values or ()))
-        else:
-            self.optuna.tell(asked.trial, state=ended.state)
-
-    def _give_back(self, asked: Asked) -> None:
-        storage, trial = self.optuna._storage, asked.trial._trial_id
-        storage.set_trial_system_attr(trial, _ATTEMPT, asked.attempt + 1)
-        storage.set_trial_state_values(trial, TrialState.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +149,8 @@ class Plan:
 
 def open_study(plan: Plan, space: Space, storage: BaseStorage) -> AskTellStudy:
     """Create the study, or load it. Raises ConfigError where it was made with other directions or another space."""
-    directions = list(plan.objective.directions)
-    created = optuna.create_study(
-        storage=storage, study_name=plan.name, directions=directions, load_if_exists=True
-    )
+    directions: list[Any] = list(plan.objective.directions)
+    created = optuna.create_study(storage=storage, study_name=plan.name, directions=directions, load_if_exists=True)
     _check_directions(plan, [direction.name.lower() for direction in created.directions])
     trials = created.get_trials(deepcopy=False)
     _check_space(plan.name, space, trials)
@@ -174,13 +165,18 @@ def open_study(plan: Plan, space: Space, storage: BaseStorage) -> AskTellStudy:
     return study
 
 
-def reclaim(study: AskTellStudy, numbers: Sequence[int]) -> None:
-    """Put trials back in line whose driver is gone."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.number in numbers:
-            attempt = trial.system_attrs.get(_ATTEMPT, 0)
-            study._storage.set_trial_system_attr(trial._trial_id, _ATTEMPT, attempt + 1)
-            study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+def give_back(study: optuna.Study, trial_id: int, attempt: int) -> None:
+    """Put an interrupted trial back in line: it keeps its number and params, and its next attempt is counted."""
+    study._storage.set_trial_system_attr(trial_id, _ATTEMPT, attempt + 1)
+    study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+
+def tell(study: optuna.Study, trial: optuna.Trial | int, ended: Ended) -> None:
+    """Write down how a trial, or the one of this number, ended."""
+    if ended.state == TrialState.COMPLETE:
+        study.tell(trial, list(ended.values or ()))
+    else:
+        study.tell(trial, state=ended.state)
 
 
 def enqueue(study: AskTellStudy, points: Sequence[object], space: Space) -> None:

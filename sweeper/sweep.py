@@ -78,7 +78,11 @@ class Brake:
         """Return when the brake says stop; call `drained` when it first says drain."""
         loop = asyncio.get_running_loop()
         pulled = asyncio.Event()
-        self._pulled = lambda: loop.call_soon_threadsafe(pulled.set)
+
+        def pull() -> None:
+            loop.call_soon_threadsafe(pulled.set)
+
+        self._pulled = pull
         while not self.is_draining:
             await pulled.wait()
         drained()

@@ -1,4 +1,4 @@
-"""`hydra/sweeper=sweeper`: registers the structured config and calls `sweeper.multirun` inside `sweep()`, no earlier."""
+"""`hydra/sweeper=sweeper`: registers the structured config and calls `sweeper.multirun`, inside `sweep()` alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Handwritten digits: a small neural network trained in epochs; returns the best validation accuracy.
 
-    sweeper launch studies/digits/train.py            # the sweep of conf/digits.yaml
-    python studies/digits/train.py model=deep lr=0.01 # one run, no sweep
+sweeper launch studies/digits/train.py            # the sweep of conf/digits.yaml
+python studies/digits/train.py model=deep lr=0.01 # one run, no sweep
 """
 
 import pickle
@@ -10,12 +10,13 @@ from pathlib import Path
 import hydra
 import numpy as np
 import optuna
-import sweeper
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+
+import sweeper
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="digits")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import math
 import os
 import secrets
@@ -55,7 +56,9 @@ class RayLauncher:
 
     def __enter__(self) -> Self:
         ray = sys.modules.get("ray")
-        if ray is None or not ray.is_initialized():  # a Ray that this process has joined already is used, and left as it is
+        if (
+            ray is None or not ray.is_initialized()
+        ):  # a Ray that this process has joined already is used, and left as it is
             self._undo.enter_context(local_ray() if self._address is None else _cluster(self._address))
         return self
 
@@ -78,7 +81,7 @@ class RayLauncher:
     def _count(self) -> int:
         import ray
 
-        offered = ray.cluster_resources()
+        offered: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         fits = min(
             _share(offered.get("CPU", 0.0), self._resources.cpus),
             _share(offered.get("GPU", 0.0), self._resources.gpus),
@@ -106,7 +109,7 @@ class RaySlot:
         try:
             await self._actor.ready.remote()
         except RayTaskError as error:
-            cause = error.as_instanceof_cause()
+            cause = error.cause
             raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
         return self
 
@@ -125,7 +128,7 @@ class RaySlot:
                 call = self._actor.more.remote()
         except RayActorError:
             self._actor = _actor(self._app, self._resources)
-            yield tuple(seal(spec, Failure.LOST, "the slot that ran the trial is gone")[heard:])
+            yield tuple(seal(spec.folder, spec.run, Failure.LOST, "the slot that ran the trial is gone")[heard:])
 
     async def answer(self, step: int, prune: bool) -> None:
         await self._actor.answer.remote(step, prune)
@@ -202,7 +205,7 @@ def local_ray() -> Iterator[None]:
             address="local",
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
             namespace="sweeper",
             _temp_dir=folder,
         )
@@ -225,7 +228,7 @@ def _cluster(address: str) -> Iterator[None]:
     import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", namespace="sweeper")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="sweeper")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise LaunchError(
             f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or leave "

@@ -1,4 +1,4 @@
-"""Secrets are masked before anything is written, logged or shown: by the key they stand under and by their own shape."""
+"""Secrets are masked before anything is written, logged or shown: by the key they stand under, and by their shape."""
 
 from __future__ import annotations
 

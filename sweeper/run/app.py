@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import multiprocessing.spawn
-import os
 import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -95,7 +95,7 @@ def _preparation(module: str | None) -> dict[str, Any]:
     kept = {"sys_path", "sys_argv", "dir"}
     if module == "__main__":
         kept |= {"init_main_from_name", "init_main_from_path"}
-    data["sys_path"] = [os.path.abspath(path) for path in data["sys_path"]]
+    data["sys_path"] = [str(Path(path).absolute()) for path in data["sys_path"]]
     return {key: value for key, value in data.items() if key in kept}
 
 

@@ -34,7 +34,7 @@ class Host:
             return
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sweeper.run.zygote", str(theirs.fileno())],
+            [sys.executable, "-m", "sweeper.run", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             env=os.environ | self._environment,
@@ -68,7 +68,7 @@ class Host:
                         return
         except (EOFError, OSError):
             self.close()
-            journal = seal(spec, Failure.CRASHED, "the trial's parent process was killed")
+            journal = seal(spec.folder, spec.run, Failure.CRASHED, "the trial's parent process was killed")
             yield tuple(journal[heard:])
 
     def answer(self, step: int, prune: bool) -> None:
@@ -103,10 +103,10 @@ class Host:
             raise EOFError
         loop = asyncio.get_running_loop()
         while not zygote.poll():
-            readable = loop.create_future()
-            loop.add_reader(zygote.fileno(), lambda f=readable: f.done() or f.set_result(None))
+            readable = asyncio.Event()
+            loop.add_reader(zygote.fileno(), readable.set)
             try:
-                await readable
+                await readable.wait()
             finally:
                 loop.remove_reader(zygote.fileno())
         return zygote.recv()

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -85,7 +85,7 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 
 @contextmanager
 def _hydra_config(config: DictConfig) -> Iterator[None]:
-    holder = HydraConfig.instance()
+    holder: Any = HydraConfig.instance()
     before = holder.cfg
     OmegaConf.set_readonly(config.hydra, True)
     holder.cfg = config

@@ -1,7 +1,7 @@
 """The journal of one run: every event as a line of JSON, appended and flushed before anything else is done with it.
 
-It lies in the run's folder as `.sweeper/<run>.jsonl`. The database is its projection: (run, seq) names an event for ever,
-so reading a journal twice stores nothing twice. A process killed in mid-write leaves at most one torn last line, which
+It lies in the run's folder as `.sweeper/<run>.jsonl`. The database is its projection: (run, seq) names an event for
+ever, so reading a journal twice stores nothing twice. A process killed in mid-write leaves at most one torn last line, which
 no reader counts as an event.
 """
 
@@ -17,12 +17,10 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started
 
 _KINDS: Mapping[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Started, Measured, Reported, Ended)}
-_FIELDS = {
-    kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()
-}
+_FIELDS = {kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()}
 
 
 def journal_path(folder: str | Path, run: str) -> Path:
@@ -66,15 +64,15 @@ class JournalReader:
         return [decode(line, self._run) for line in whole.splitlines()]
 
 
-def seal(spec: TrialSpec, failure: Failure, error: str) -> list[Event]:
+def seal(folder: str | Path, run: str, failure: Failure, error: str) -> list[Event]:
     """Give the journal of a run whose process is gone its end, unless it has one; returns the whole journal."""
-    reader = JournalReader(journal_path(spec.folder, spec.run), spec.run)
-    events = reader.read()
+    path = journal_path(folder, run)
+    events = JournalReader(path, run).read()
     if events and isinstance(events[-1], Ended):
         return events
     now = time.time()
     end = Ended(
-        run=spec.run,
+        run=run,
         seq=events[-1].seq + 1 if events else 0,
         time=now,
         state=TrialState.FAIL,
@@ -82,7 +80,7 @@ def seal(spec: TrialSpec, failure: Failure, error: str) -> list[Event]:
         error=error,
         runtime_s=max(0.0, now - events[0].time) if events else 0.0,
     )
-    journal = Journal(journal_path(spec.folder, spec.run))
+    journal = Journal(path)
     journal.append(end)
     journal.close()
     return [*events, end]

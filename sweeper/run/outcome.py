@@ -127,5 +127,7 @@ def _scalar(value: object) -> object:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "None"
     text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}" if value is not None else "None"
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -1,6 +1,6 @@
 """The process that has imported the app once and forks a fresh process group for each trial.
 
-It is started with `python -m sweeper.run.zygote FD`, FD being one end of a socket pair whose other end a
+It is started with `python -m sweeper.run FD`, FD being one end of a socket pair whose other end a
 `sweeper.run.host.Host` holds. It stays single-threaded, so that forking is safe, and runs one trial at a time. It tells
 the host what the trial's journal says, kills the whole group when the trial has ended, and writes the end itself where
 the trial could not. When the host goes away it kills the trial and leaves.
@@ -126,7 +126,7 @@ class _Trial:
         finally:
             self._clear_away()
         _, status = os.waitpid(self._pid, 0)
-        seal(self._spec, *self._last_words(status))
+        seal(self._spec.folder, self._spec.run, *self._last_words(status))
         self._forward()
         os.close(self._died)
         self._bell.close()
@@ -268,10 +268,3 @@ def _children() -> set[int]:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
-
-
-if __name__ == "__main__":
-    # the messages must be the classes of the importable module, not of __main__, to be what the host unpickles
-    from sweeper.run import zygote
-
-    zygote.main(int(sys.argv[1]))

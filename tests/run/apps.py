@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import optuna
+
 import sweeper
 
 

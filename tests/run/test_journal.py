@@ -80,8 +80,8 @@ def test_a_run_without_an_end_is_given_one_once(tmp_path: Path) -> None:
     spec = spec_for(tmp_path, {"x": 1.0})
     Journal(journal_path(spec.folder, spec.run)).append(Started(spec.run, 0, 0.0, "here", 1))
 
-    sealed = seal(spec, Failure.LOST, "the node is gone")
+    sealed = seal(spec.folder, spec.run, Failure.LOST, "the node is gone")
 
     assert [type(event) for event in sealed] == [Started, Ended]
     assert (sealed[1].seq, sealed[1].failure) == (1, Failure.LOST)
-    assert seal(spec, Failure.CRASHED, "again") == sealed
+    assert seal(spec.folder, spec.run, Failure.CRASHED, "again") == sealed

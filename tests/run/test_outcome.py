@@ -45,7 +45,10 @@ def test_numbers_are_values(spec: TrialSpec, returned: object, value: float) -> 
         ("3.5", "the task returned str '3.5'; it must return one number, the objective"),
         (True, "the task returned bool True; it must return one number, the objective"),
         (1j, "the task returned complex 1j; it must return one number, the objective"),
-        (10**400, "the task returned an integer too large for a float; it must return one number, the objective"),
+        (
+            10**400,
+            "the task returned an integer too large for a float; it must return one number, the objective",
+        ),
         ([1.0], "the task returned list [1.0]; it must return one number, the objective"),
         (
             {"acc": 1.0},

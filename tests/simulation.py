@@ -1,0 +1,180 @@
+"""Simulated slots: they run a trial by a function of its params, on the loop's own thread, with nothing forked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import optuna
+from optuna.trial import TrialState
+
+from sweeper.budget import Budget, Tally
+from sweeper.launch import T
+from sweeper.study import Asked, AskTellStudy, Study
+from sweeper.sweep import Brake, Sweep
+from sweeper.trial import Ended, Event, Failure, Reported, Started, TrialSpec
+
+Objective = Callable[[TrialSpec, "SimulatedSlot"], Awaitable[float]]
+
+
+class SimulatedSlot:
+    def __init__(self, name: int, objective: Objective) -> None:
+        self.name = name
+        self._objective = objective
+        self._stopped = asyncio.Event()
+        self._reports: asyncio.Queue[Event] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
+        self._failure: tuple[Failure, str] | None = None
+
+    async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        yield (Started(spec.run, 0, time.time(), "simulated", 1),)
+        work = asyncio.ensure_future(self._objective(spec, self))
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        while not work.done() and not stopped.done():
+            report = asyncio.ensure_future(self._reports.get())
+            await asyncio.wait([work, stopped, report], return_when=asyncio.FIRST_COMPLETED)
+            if report.done():
+                yield (report.result(),)
+            else:
+                report.cancel()
+        yield (self._end(spec, work),)
+
+    def _end(self, spec: TrialSpec, work: asyncio.Future[float]) -> Ended:
+        if not work.done() and self._failure is not None:
+            work.cancel()
+            return Ended(spec.run, 9, time.time(), TrialState.FAIL, failure=self._failure[0], error=self._failure[1])
+        try:
+            return Ended(spec.run, 9, time.time(), TrialState.COMPLETE, values=(work.result(),))
+        except optuna.TrialPruned:
+            return Ended(spec.run, 9, time.time(), TrialState.PRUNED)
+
+    async def report(self, spec: TrialSpec, step: int, value: float) -> bool:
+        """What training code does in one step: report, and wait for the pruner's word."""
+        self._reports.put_nowait(Reported(spec.run, step + 1, time.time(), step, value))
+        return (await self._answers.get())[1]
+
+    async def answer(self, step: int, prune: bool) -> None:
+        self._answers.put_nowait((step, prune))
+
+    async def stop(self, failure: Failure, error: str) -> None:
+        self._failure = (failure, error)
+        self._stopped.set()
+
+
+class SimulatedLauncher:
+    def __init__(self, slots: int, objective: Objective) -> None:
+        self._count = slots
+        self._objective = objective
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def drive(self, main: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(main)
+
+    async def slots(self) -> AsyncIterator[SimulatedSlot]:
+        for name in range(self._count):
+            yield SimulatedSlot(name, self._objective)
+
+
+@dataclass
+class Notebook:
+    """A record and a watcher that keep what they are told."""
+
+    runs: list[TrialSpec] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    busy: int = 0
+    most_busy: int = 0
+
+    def run_opened(self, sweep: str, spec: TrialSpec) -> Future[None]:
+        self.runs.append(spec)
+        return _done()
+
+    def heard(self, *told: Any) -> Future[None]:
+        if len(told) == 1:  # as a record; as a watcher it hears (spec, event)
+            self.events += told[0]
+        return _done()
+
+    def opened(self, spec: TrialSpec) -> None:
+        self.busy += 1
+        self.most_busy = max(self.most_busy, self.busy)
+
+    def told(self, spec: TrialSpec, ended: Ended) -> None:
+        self.busy -= 1
+
+    def slots(self, total: int) -> None:
+        pass
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+def _done() -> Future[None]:
+    future: Future[None] = Future()
+    future.set_result(None)
+    return future
+
+
+def spec_of(asked: Asked) -> TrialSpec:
+    """A spec without a config: simulated slots need none."""
+    return TrialSpec(
+        "simulated",
+        asked.number,
+        f"{asked.number:030d}{asked.attempt:02d}",
+        asked.attempt,
+        asked.params,
+        (),
+        {},
+        b"",
+        "/",
+        0,
+    )
+
+
+@dataclass
+class Simulation:
+    """A sweep over x in [0, 1] with simulated slots and Optuna's in-memory storage."""
+
+    objective: Objective
+    slots: int = 2
+    n_trials: int = 10
+    budget: Budget = field(default_factory=Budget)
+    spec: Callable[[Asked], TrialSpec] = spec_of
+    brake: Brake = field(default_factory=Brake)
+    notebook: Notebook = field(default_factory=Notebook)
+    storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
+    pruner: optuna.pruners.BasePruner = field(default_factory=optuna.pruners.NopPruner)
+
+    def run(self) -> AskTellStudy:
+        """Run the sweep to its end; running again goes on with the same study."""
+        optuna.create_study(study_name="simulated", storage=self.storage, load_if_exists=True)
+        stored = AskTellStudy("simulated", self.storage, optuna.samplers.RandomSampler(seed=0), self.pruner)
+        study = Study(stored, lambda trial: {"x": trial.suggest_float("x", 0, 1)}, self.n_trials)
+        launcher = SimulatedLauncher(self.slots, self.objective)
+        sweep = Sweep(
+            "sweep",
+            study,
+            launcher,
+            self.notebook,
+            self.spec,
+            Tally(self.budget, False),
+            self.notebook,
+            self.brake,
+        )
+        try:
+            launcher.drive(sweep.conduct())
+        finally:
+            study.close()
+        return stored
+
+
+def states(study: AskTellStudy) -> Sequence[str]:
+    return [trial.state.name for trial in study.get_trials(deepcopy=False)]

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweeper.budget import Budget
+from sweeper.errors import ConfigError
+from sweeper.study import Asked
+from sweeper.trial import Ended, Failure, TrialSpec
+from tests.simulation import SimulatedSlot, Simulation, spec_of, states
+
+
+async def at_once(spec: TrialSpec, slot: SimulatedSlot) -> float:
+    return float(spec.params["x"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("slots", [1, 3, 32])
+def test_the_number_of_trials_is_exact(slots: int) -> None:
+    study = Simulation(at_once, slots=slots, n_trials=20).run()
+
+    assert states(study) == ["COMPLETE"] * 20
+    assert [trial.number for trial in study.trials] == list(range(20))
+
+
+def test_launching_again_finishes_what_is_missing_and_no_more() -> None:
+    simulation = Simulation(at_once, n_trials=5)
+    simulation.run()
+    simulation.n_trials = 8
+    simulation.run()
+    study = simulation.run()
+
+    assert states(study) == ["COMPLETE"] * 8
+
+
+def test_a_slot_that_frees_asks_at_once() -> None:
+    """One trial lasts until all others are done: with a barrier anywhere the sweep would never end."""
+    others: list[int] = []
+    all_others_done: list[asyncio.Event] = []
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if not all_others_done:
+            all_others_done.append(asyncio.Event())
+        if spec.number == 0:
+            await all_others_done[0].wait()
+        else:
+            others.append(spec.number)
+            if len(others) == 9:
+                all_others_done[0].set()
+        return 0.0
+
+    simulation = Simulation(objective, slots=2, n_trials=10)
+    simulation.run()
+
+    assert simulation.notebook.most_busy == 2
+    assert sorted(others) == list(range(1, 10))
+
+
+def test_every_run_is_on_record_before_it_runs() -> None:
+    simulation = Simulation(at_once)
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        assert spec in simulation.notebook.runs
+        return 0.0
+
+    simulation.objective = objective
+    study = simulation.run()
+
+    assert states(study) == ["COMPLETE"] * 10
+    assert sum(isinstance(event, Ended) for event in simulation.notebook.events) == 10
+
+
+def test_pruning_from_inside_training() -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        for step in range(5):
+            value = step if spec.number < 4 else 100.0
+            if await slot.report(spec, step, value):
+                raise optuna.TrialPruned
+        return 4.0
+
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=4)
+    study = Simulation(objective, slots=1, n_trials=6, pruner=pruner).run()
+
+    assert states(study) == ["COMPLETE"] * 4 + ["PRUNED"] * 2
+    assert study.trials[0].intermediate_values == {0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
+    assert study.trials[5].intermediate_values == {0: 100.0}
+
+
+def test_draining_lets_running_trials_end() -> None:
+    simulation = Simulation(at_once)
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        simulation.brake.drain()
+        await asyncio.sleep(0)
+        return 1.0
+
+    simulation.objective = objective
+    study = simulation.run()
+
+    assert set(states(study)) == {"COMPLETE"}
+    assert 1 <= len(study.trials) <= 2
+
+
+def test_stopped_trials_are_in_line_again_under_their_number() -> None:
+    simulation = Simulation(at_once, slots=2, n_trials=4)
+
+    async def stuck(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if spec.number == 1:
+            simulation.brake.stop()
+        await asyncio.Event().wait()
+        return 0.0
+
+    simulation.objective = stuck
+    study = simulation.run()
+    assert states(study) == ["WAITING", "WAITING"]
+    stopped = [trial.params for trial in study.trials]
+    ends = [event for event in simulation.notebook.events if isinstance(event, Ended)]
+    assert [end.failure for end in ends] == [Failure.STOPPED] * 2
+
+    again = Simulation(at_once, n_trials=4, storage=simulation.storage)
+    study = again.run()
+    assert states(study) == ["COMPLETE"] * 4
+    assert [trial.params for trial in study.trials[:2]] == stopped
+    assert [(run.number, run.attempt) for run in again.notebook.runs] == [(0, 1), (1, 1), (2, 0), (3, 0)]
+
+
+def test_a_trial_that_cannot_be_composed_fails_alone() -> None:
+    def spec(asked: Asked) -> TrialSpec:
+        if asked.number == 1:
+            raise ConfigError("model.depth cannot be 0")
+        return spec_of(asked)
+
+    study = Simulation(at_once, n_trials=4, spec=spec).run()
+
+    assert states(study) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+
+
+def test_failures_beyond_the_budget_end_the_sweep() -> None:
+    def spec(asked: Asked) -> TrialSpec:
+        raise ConfigError("no")
+
+    simulation = Simulation(at_once, slots=1, n_trials=50, spec=spec, budget=Budget(max_failures=2))
+    study = simulation.run()
+
+    assert states(study) == ["FAIL"] * 3
+    assert simulation.notebook.notices[-1] == "no further trials: 3 trials failed, 2 are allowed"
+
+
+def test_an_error_of_ours_leaves_nothing_running() -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if spec.number == 1:
+            raise OSError("the network is down")
+        await asyncio.Event().wait()
+        return 0.0
+
+    simulation = Simulation(objective, slots=3, n_trials=10)
+    with pytest.raises(OSError, match="the network is down"):
+        simulation.run()
+
+    stored = optuna.load_study(study_name="simulated", storage=simulation.storage)
+    assert [trial.state for trial in stored.trials] == [TrialState.WAITING] * 3
+
+
+def test_the_same_seed_gives_the_same_suggestions() -> None:
+    first, second = (Simulation(at_once, slots=1).run() for _ in range(2))
+
+    assert [trial.params for trial in first.trials] == [trial.params for trial in second.trials]
