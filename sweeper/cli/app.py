@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sweeper.cli.best import best
+from sweeper.cli.importance import importance
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
 from sweeper.cli.show import show
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (launch, ls, show, best):
+for verb in (launch, ls, show, best, importance):
     app.command()(verb)
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import enum
+import os
+import shlex
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from sweeper.cli.text import printable
 from sweeper.errors import ConfigError
 
 DEFAULT_STORAGE = "sqlite:///sweeper.db"
+_VARIABLE = "SWEEPER_STORAGE"
 
 Storage = Annotated[
     str,
     typer.Option(
         "--storage",
-        envvar="SWEEPER_STORAGE",
+        envvar=_VARIABLE,
         metavar="URL",
         help="The database: sqlite:///FILE or postgresql://…",
     ),
@@ -37,3 +42,19 @@ def form(json: bool, csv: bool) -> Form:
     if json and csv:
         raise ConfigError("--json and --csv exclude each other: give one of them")
     return Form.JSON if json else Form.CSV if csv else Form.TEXT
+
+
+def quoted(name: str) -> str:
+    """A study's or trial's name as it can be typed in a shell."""
+    return printable(shlex.quote(name))
+
+
+def next_commands(verbs: Iterable[str], storage: str, where: str) -> list[tuple[str, str]]:
+    """Facts for the end of a page: commands to type next, and the database wherever they would miss it.
+
+    `storage` is the URL that the page came from, `where` the same as it may be shown.
+    """
+    commands = " · ".join(f"sweeper {verb}" for verb in verbs)
+    if storage == (os.environ.get(_VARIABLE) or DEFAULT_STORAGE):
+        return [("next", commands)]
+    return [("next", f"export {_VARIABLE}={quoted(where)}"), ("", commands)]

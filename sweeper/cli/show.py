@@ -30,23 +30,23 @@ def show(
     history = History(storage)
     found = history.resolve(name)
     if isinstance(found, str):
-        _show_study(history, found, asked)
+        _show_study(history, found, storage, asked)
     else:
-        _show_trial(history, found, asked)
+        _show_trial(history, found, storage, asked)
 
 
-def _show_study(history: History, name: str, asked: Form) -> None:
+def _show_study(history: History, name: str, storage: str, asked: Form) -> None:
     if asked is Form.TEXT:
-        study_page.show(history, name, Screen())
+        study_page.show(history, name, storage, Screen())
     elif asked is Form.JSON:
         machine.print_json(study_page.record(history, name))
     else:
         machine.print_csv(study_page.trial_records(history, name), columns=("number", "state"))
 
 
-def _show_trial(history: History, name: TrialName, asked: Form) -> None:
+def _show_trial(history: History, name: TrialName, storage: str, asked: Form) -> None:
     if asked is Form.TEXT:
-        trial_page.show(history, name, Screen())
+        trial_page.show(history, name, storage, Screen())
     elif asked is Form.JSON:
         machine.print_json(trial_page.record(history, name))
     else:

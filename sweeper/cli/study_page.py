@@ -11,6 +11,7 @@ from rich.text import Text
 from sweeper.cli import machine, text
 from sweeper.cli.best import best_table, nothing_yet
 from sweeper.cli.ls import goal
+from sweeper.cli.option import next_commands, quoted
 from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
 
@@ -22,8 +23,8 @@ _NEWEST = 10
 _SWEEPS = 3
 
 
-def show(history: History, name: str, screen: Screen) -> None:
-    """Print the page."""
+def show(history: History, name: str, storage: str, screen: Screen) -> None:
+    """Print the page; `storage` is the URL as the user gave it."""
     study = history.study(name)
     failures = history.failures(name)
     shown = text.printable(name)
@@ -48,7 +49,8 @@ def show(history: History, name: str, screen: Screen) -> None:
         screen.heading("trials" if study.total <= _NEWEST else f"newest of {study.total} trials")
         screen.table(_trials_table(study, newest, screen))
         screen.line()
-        screen.facts([("next", f"sweeper best {shown} · sweeper show {shown}/{newest[-1].number}")])
+        verbs = [f"best {quoted(name)}", f"show {quoted(f'{name}/{newest[-1].number}')}"]
+        screen.facts(next_commands(verbs, storage, history.where))
 
 
 def record(history: History, name: str) -> dict[str, object]:
@@ -66,14 +68,12 @@ def trial_records(history: History, name: str) -> list[dict[str, object]]:
     """A flat record for each trial."""
     objectives = history.study(name).objectives
     records = [machine.record(trial) for trial in history.trials(name)]
-    return [
-        {**found, "values": dict(zip(objectives, found["values"] or (), strict=False))} for found in records
-    ]
+    return [{**found, "values": dict(zip(objectives, found["values"] or (), strict=False))} for found in records]
 
 
 def _facts(history: History, study: StudyRow, failures: Mapping[str, int]) -> list[tuple[str, str | Text]]:
     now = time.time()
-    facts: list[tuple[str, str | Text]] = [("trials", _counts(study, failures))]
+    facts: list[tuple[str, str | Text]] = [("trials", counts(study, failures))]
     if not study.counts["COMPLETE"]:
         facts.append(("best", nothing_yet(study)))
     if study.started_at is not None:
@@ -83,7 +83,7 @@ def _facts(history: History, study: StudyRow, failures: Mapping[str, int]) -> li
     return facts
 
 
-def _counts(study: StudyRow, failures: Mapping[str, int]) -> Text:
+def counts(study: StudyRow, failures: Mapping[str, int]) -> Text:
     """`20: 16 complete, 1 pruned, 3 fail (2 error, 1 oom)`."""
     line = Text(str(study.total))
     separator = ": "
@@ -100,9 +100,7 @@ def _counts(study: StudyRow, failures: Mapping[str, int]) -> Text:
 
 def _space_table(space: Mapping[str, Mapping[str, object]], screen: Screen) -> Table:
     columns = (Column("parameter"), Column("range"))
-    return Table(
-        columns, tuple((text.printable(name), domain(found, screen)) for name, found in space.items())
-    )
+    return Table(columns, tuple((text.printable(name), domain(found, screen)) for name, found in space.items()))
 
 
 def domain(distribution: Mapping[str, object], screen: Screen) -> str:

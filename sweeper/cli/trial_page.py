@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sweeper.cli import machine, text
 from sweeper.cli.log import tail
+from sweeper.cli.option import next_commands, quoted
 from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
 
@@ -23,12 +24,12 @@ _DIFFERENCES = 15
 _ABSENT = object()
 
 
-def show(history: History, name: TrialName, screen: Screen) -> None:
-    """Print the page."""
+def show(history: History, name: TrialName, storage: str, screen: Screen) -> None:
+    """Print the page; `storage` is the URL as the user gave it."""
     study = history.study(name.study)
     trial = history.trial(name.study, name.number)
     run = trial.runs[-1] if trial.runs else None
-    best = next((row for row in history.best(name.study, 1) if row.number != trial.number), None)
+    best = _another_best(history, study, trial)
     shown = text.printable(str(name))
     title = Text.assemble((shown, "bold"), "  ", state(trial.state))
     if trial.failure:
@@ -50,7 +51,8 @@ def show(history: History, name: TrialName, screen: Screen) -> None:
     if run and trial.state in ("FAIL", "RUNNING"):
         _show_end(run, screen)
     screen.line()
-    screen.facts([("next", f"sweeper best {text.printable(study.name)} · sweeper show {shown} --json")])
+    verbs = [f"best {quoted(study.name)}", f"show {quoted(str(name))} --json"]
+    screen.facts(next_commands(verbs, storage, history.where))
 
 
 def record(history: History, name: TrialName) -> dict[str, object]:
@@ -72,15 +74,20 @@ def points(history: History, name: TrialName) -> list[dict[str, object]]:
     ]
 
 
+def _another_best(history: History, study: StudyRow, trial: TrialDetail) -> BestRow | None:
+    """The best trial to set beside this one; none where it is this one, or where objectives are several."""
+    if len(study.directions) > 1:
+        return None
+    return next((row for row in history.best(study.name, 1) if row.number != trial.number), None)
+
+
 def _facts(
     study: StudyRow, trial: TrialDetail, best: BestRow | None, screen: Screen
 ) -> Iterator[tuple[str, str | Text]]:
     for i, value in enumerate(trial.values or ()):
-        objective = study.objectives[i]
-        beside = f"   best: {screen.value(best.values[i])} in trial {best.number}" if best else "   the best"
-        if len(study.directions) > 1:
-            beside = ""
-        yield text.printable(objective), f"{screen.value(value)}{beside}"
+        beside = f"   best: {screen.value(best.values[i])} in trial {best.number}" if best else ""
+        is_best = study.best_number == trial.number
+        yield text.printable(study.objectives[i]), screen.value(value) + ("   the best" if is_best else beside)
     for constraint, amount in trial.constraints.items():
         verdict = "kept" if amount <= 0 else "broken"
         yield "constraint", f"{text.printable(constraint)} {screen.value(amount)}: {verdict}"

@@ -28,9 +28,7 @@ class Top:
 def single(connection: Connection, study: Study, k: int) -> list[Top]:
     """The k best COMPLETE, feasible trials of a study with one objective, best first; equals by number."""
     # Infinities are NULL with a type beside them: the type ranks first.
-    rank = case(
-        (trial_values.c.value_type == "INF_NEG", -1), (trial_values.c.value_type == "INF_POS", 1), else_=0
-    )
+    rank = case((trial_values.c.value_type == "INF_NEG", -1), (trial_values.c.value_type == "INF_POS", 1), else_=0)
     order = [rank, trial_values.c.value]
     if study.directions[0] == "maximize":
         order = [column.desc() for column in order]

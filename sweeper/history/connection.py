@@ -148,13 +148,9 @@ def _explained(error: SQLAlchemyError, where: str) -> StorageError:
     cause = str(getattr(error, "orig", None) or error).strip()
     reason = cause.splitlines()[0] if cause else type(error).__name__
     if "not a database" in reason:
-        return StorageError(
-            f"{where} is no SQLite database: name another one with --storage URL or $SWEEPER_STORAGE"
-        )
+        return StorageError(f"{where} is no SQLite database: name another one with --storage URL or $SWEEPER_STORAGE")
     if "database is locked" in reason:
         return StorageError(
             f"{where} has been locked by another process for {_BUSY_TIMEOUT_S:.0f} s: try again in a moment"
         )
-    return StorageError(
-        f"{where} cannot be read ({reason}): check that the database is there and may be read"
-    )
+    return StorageError(f"{where} cannot be read ({reason}): check that the database is there and may be read")

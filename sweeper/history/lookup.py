@@ -28,9 +28,7 @@ def find(connection: Connection, name: str, where: str) -> Study:
     Raises:
         NotFound: there is none; the message names the nearest ones.
     """
-    study_id = connection.execute(
-        select(studies.c.study_id).where(studies.c.study_name == name)
-    ).scalar_one_or_none()
+    study_id = connection.execute(select(studies.c.study_id).where(studies.c.study_name == name)).scalar_one_or_none()
     if study_id is None:
         raise NotFound(_missing(connection, name, where))
     return Study(study_id, name, all_directions(connection)[study_id])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from sweeper.errors import NotFound
 from sweeper.history import best, lookup, runs, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
 from sweeper.history.rows import BestRow, Curve, RunRow, StudyRow, SweepRow, TrialDetail, TrialName, TrialRow
@@ -60,9 +61,7 @@ class History:
             lookup.find(connection, study, self.where)
             return studies.failures(connection, study)
 
-    def trials(
-        self, study: str, *, states: Collection[str] | None = None, newest: int | None = None
-    ) -> list[TrialRow]:
+    def trials(self, study: str, *, states: Collection[str] | None = None, newest: int | None = None) -> list[TrialRow]:
         """A study's trials by number: those in one of `states`, of these the `newest`; by default all."""
         with reading(self._engine, self.where) as connection:
             found = lookup.find(connection, study, self.where)
@@ -120,6 +119,20 @@ class History:
         """The value at the last step of each metric of a run."""
         with reading(self._engine, self.where) as connection:
             return runs.last_metrics_of(connection, run)
+
+    def last_values(self, study: str, metric: str) -> dict[int, float]:
+        """A metric's last value in each trial that has it, by number.
+
+        Raises `NotFound` where no trial has it.
+        """
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            found = runs.last_values(connection, study, metric)
+            if not found:
+                names = runs.metric_names(connection, study)
+                there = f"it has {', '.join(names)}" if names else "it has no metrics on record"
+                raise NotFound(f"there is no metric '{metric}' in '{study}': {there}")
+            return found
 
     def finished(self, study: str) -> list[FrozenTrial]:
         """COMPLETE, PRUNED and FAIL trials as Optuna's own objects, by number, for importance."""

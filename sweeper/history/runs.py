@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from sweeper.errors import NotFound
 from sweeper.history import decode
@@ -16,6 +16,7 @@ from sweeper.record.tables import metrics
 from sweeper.record.tables import runs as table
 
 _CHUNK = 500  # runs whose metrics are looked up in one statement
+_NAMING_RUNS = 20  # runs that are asked for the names of metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,7 @@ def one(connection: Connection, run: str, where: str) -> RunRow:
         found = connection.execute(select(table).where(table.c.run == run)).mappings().first()
         if found is not None:
             return _row(found)
-    raise NotFound(
-        f"there is no run '{run}' in {where}: `sweeper show STUDY/NUMBER` lists the runs of a trial"
-    )
+    raise NotFound(f"there is no run '{run}' in {where}: `sweeper show STUDY/NUMBER` lists the runs of a trial")
 
 
 def last_of(connection: Connection, study: str, numbers: Sequence[int] | None = None) -> dict[int, LastRun]:
@@ -77,6 +76,28 @@ def curves(connection: Connection, run: str) -> dict[str, Curve]:
     return {name: Curve(*zip(*found, strict=True)) for name, found in points.items()}
 
 
+def last_values(connection: Connection, study: str, name: str) -> dict[int, float]:
+    """One metric's value at the last step, by number, of each trial whose newest run has the metric."""
+    if not has_our_tables(connection):
+        return {}
+    last = (
+        select(metrics.c.value)
+        .where(metrics.c.run_id == table.c.id, metrics.c.name == name)
+        .order_by(metrics.c.step.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    has_any = select(metrics.c.run_id).where(metrics.c.run_id == table.c.id, metrics.c.name == name).exists()
+    query = select(table.c.number, last).where(table.c.study == study, has_any, _is_newest())
+    return {number: decode.metric(value) for number, value in connection.execute(query)}
+
+
+def metric_names(connection: Connection, study: str) -> list[str]:
+    """The metrics that the study's newest runs have."""
+    run_ids = [run.id for run in last_of(connection, study).values()][-_NAMING_RUNS:]
+    return sorted({name for found in last_metrics(connection, run_ids).values() for name in found})
+
+
 def last_metrics(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, float]]:
     """The value at the last step of each metric, for each run id.
 
@@ -94,9 +115,7 @@ def last_metrics_of(connection: Connection, run: str) -> dict[str, float]:
     if not has_our_tables(connection):
         return {}
     run_ids = connection.execute(select(table.c.id).where(table.c.run == run)).scalars().all()
-    return {
-        name: value for found in last_metrics(connection, run_ids).values() for name, value in found.items()
-    }
+    return {name: value for found in last_metrics(connection, run_ids).values() for name, value in found.items()}
 
 
 def _last_points(connection: Connection, run_ids: Sequence[int]) -> Iterator[tuple[int, str, float | None]]:
@@ -104,9 +123,7 @@ def _last_points(connection: Connection, run_ids: Sequence[int]) -> Iterator[tup
     first = select(func.min(m.c.name)).where(m.c.run_id == table.c.id).scalar_subquery()
     names = select(table.c.id.label("run_id"), first.label("name")).where(table.c.id.in_(run_ids))
     names_cte = names.cte("names", recursive=True)
-    following = select(func.min(m.c.name)).where(
-        m.c.run_id == names_cte.c.run_id, m.c.name > names_cte.c.name
-    )
+    following = select(func.min(m.c.name)).where(m.c.run_id == names_cte.c.run_id, m.c.name > names_cte.c.name)
     names_cte = names_cte.union_all(
         select(names_cte.c.run_id, following.scalar_subquery()).where(names_cte.c.name.is_not(None))
     )
@@ -116,14 +133,20 @@ def _last_points(connection: Connection, run_ids: Sequence[int]) -> Iterator[tup
         .order_by(m.c.step.desc())
         .limit(1)
     )
-    query = select(names_cte.c.run_id, names_cte.c.name, last.scalar_subquery()).where(
-        names_cte.c.name.is_not(None)
-    )
+    query = select(names_cte.c.run_id, names_cte.c.name, last.scalar_subquery()).where(names_cte.c.name.is_not(None))
     yield from connection.execute(query.order_by(names_cte.c.run_id, names_cte.c.name)).tuples()
+
+
+def _is_newest() -> ColumnElement[bool]:
+    later = table.alias("later")
+    return ~(
+        select(later.c.id)
+        .where(later.c.study == table.c.study, later.c.number == table.c.number)
+        .where(later.c.attempt > table.c.attempt)
+        .exists()
+    )
 
 
 def _row(found: RowMapping) -> RunRow:
     kept = {name: found[name] for name in RunRow.__slots__}
-    return RunRow(
-        **kept | {"config": json.loads(kept["config"]), "overrides": tuple(json.loads(kept["overrides"]))}
-    )
+    return RunRow(**kept | {"config": json.loads(kept["config"]), "overrides": tuple(json.loads(kept["overrides"]))})

@@ -48,9 +48,7 @@ class Gathered:
         return {name: decode.param(*stored) for name, stored in self.stored_params.items()}
 
 
-def rows(
-    connection: Connection, study: Study, *, states: Collection[str] | None, newest: int | None
-) -> list[TrialRow]:
+def rows(connection: Connection, study: Study, *, states: Collection[str] | None, newest: int | None) -> list[TrialRow]:
     """A study's trials by number: those in one of `states`, and of these the `newest` ones."""
     if newest is None:
         found = gather(connection, _in_states(study, states))
@@ -121,9 +119,7 @@ def finished(connection: Connection, study: Study) -> list[FrozenTrial]:
             datetime_start=_local(trial.start),
             datetime_complete=_local(trial.complete),
             params=trial.params,
-            distributions={
-                name: decode.distribution(text) for name, (_, text) in trial.stored_params.items()
-            },
+            distributions={name: decode.distribution(text) for name, (_, text) in trial.stored_params.items()},
             user_attrs=_loaded(user_attrs[trial.trial_id]),
             system_attrs=_loaded(system_attrs[trial.trial_id]),
             intermediate_values=intermediate_values[trial.trial_id],
@@ -152,9 +148,7 @@ def gather(connection: Connection, scope: ColumnElement[bool]) -> dict[int, Gath
     for trial_id, value, kind in connection.execute(_of_trials(values, v, scope)):
         found[trial_id].values.append(decode.number(value, kind))
     params = select(p.c.trial_id, p.c.param_name, p.c.param_value, p.c.distribution_json)
-    for trial_id, name, value, text in connection.execute(
-        _of_trials(params, p, scope).order_by(p.c.param_id)
-    ):
+    for trial_id, name, value, text in connection.execute(_of_trials(params, p, scope).order_by(p.c.param_id)):
         found[trial_id].stored_params[name] = (value, text)
     return found
 
@@ -168,9 +162,7 @@ def _of_trials(query: Select[Any], table: TableClause, scope: ColumnElement[bool
     return query.join_from(table, trials, table.c.trial_id == trials.c.trial_id).where(scope)
 
 
-def _attrs(
-    connection: Connection, table: TableClause, scope: ColumnElement[bool]
-) -> dict[int, dict[str, str]]:
+def _attrs(connection: Connection, table: TableClause, scope: ColumnElement[bool]) -> dict[int, dict[str, str]]:
     """Attributes by trial and key, still as JSON."""
     found: dict[int, dict[str, str]] = defaultdict(dict)
     query = select(table.c.trial_id, table.c.key, table.c.value_json)

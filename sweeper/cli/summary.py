@@ -1,0 +1,45 @@
+"""What a sweep leaves on the terminal: its best trials, importances, failures, and what to type next."""
+
+from __future__ import annotations
+
+from sweeper.cli import text
+from sweeper.cli.best import best_table, nothing_yet
+from sweeper.cli.importance import show as show_importance
+from sweeper.cli.importance import target
+from sweeper.cli.option import next_commands, quoted
+from sweeper.cli.screen import Screen
+from sweeper.cli.study_page import counts
+from sweeper.history import History
+from sweeper.importance import evaluate
+
+_BEST = 5
+
+
+def summary(storage: str, study: str) -> None:
+    """Print the end of a sweep from what is on record at the URL `storage`.
+
+    Raises StorageError or NotFound where that cannot be read.
+    """
+    screen = Screen()
+    history = History(storage)
+    row = history.study(study)
+    best = history.best(study, _BEST)
+    shown = text.printable(study)
+    if best:
+        screen.heading(f"best trials of {shown}" if len(row.directions) == 1 else f"Pareto front of {shown}")
+        screen.table(best_table(row, best, screen))
+    else:
+        screen.line()
+        screen.line(nothing_yet(row))
+    if best:
+        finished = history.finished(study)
+        for name in row.objectives:
+            screen.heading(f"importance for {text.printable(name)}")
+            show_importance(evaluate(finished, target=target(history, row, name)), screen)
+    screen.line()
+    screen.facts([("trials", counts(row, history.failures(study))), ("database", text.printable(history.where))])
+    numbers = [trial.number for trial in best[:1]]
+    numbers += [trial.number for trial in history.trials(study, states=("FAIL",), newest=1)]
+    verbs = [f"best {quoted(study)}", *(f"show {quoted(f'{study}/{number}')}" for number in numbers)]
+    screen.line()
+    screen.facts(next_commands(verbs, storage, history.where))
