@@ -18,6 +18,7 @@ from sweeper.space.expression import (
     create_parser,
     is_sweep,
     read,
+    shorten,
     to_text,
 )
 from sweeper.space.parameter import Condition, Parameter, is_same
@@ -138,13 +139,14 @@ class Draft:
         if len(name) > LONGEST_NAME:
             raise ConfigError(f"{name[:40]}…: a key of {len(name)} characters; {LONGEST_NAME} are allowed")
         options = self._options(override.key_or_group)
+        swept = is_sweep(override)
         try:
-            if is_sweep(override):
+            if swept:
                 distribution, literals = create_distribution(override, options)
             else:
                 distribution, literals = constant_distribution(override.value())
         except ConfigError as error:
-            raise ConfigError(f"{line}: {error}") from None
+            raise ConfigError(f"{shorten(line)}: {error}") from None
         plain = override.type is OverrideType.CHANGE and override.package is None and not options
         expression = override.get_value_string()
         return Parameter(name, expression, distribution, literals, is_plain=plain)

@@ -32,6 +32,7 @@ EXACT_INT = (
     2**53
 )  # databases and samplers keep numbers as doubles: from here on an int may come back as another
 MOST_CHOICES = 1000
+LONGEST_SHOWN = 120  # characters of an override in a message
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 _WORDS = frozenset(
@@ -82,10 +83,15 @@ def read(parser: OverridesParser, line: str) -> Override:
     try:
         override = parser.parse_overrides([line])[0]
     except (HydraException, RecursionError) as error:
-        raise ConfigError(f"{line}: {_reason(error)}") from None
+        raise ConfigError(f"{shorten(line)}: {_reason(error)}") from None
     if override.key_or_group == "":
         raise ConfigError(f"{line}: the key before '=' is missing; write key=value")
     return override
+
+
+def shorten(line: str) -> str:
+    """An override for use in a message: what is very long is cut."""
+    return line if len(line) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}…"
 
 
 def _reason(error: Exception) -> str:
@@ -103,15 +109,14 @@ def _reason(error: Exception) -> str:
         return "a quote is not closed, or a character needs quotes, as in key='a b'"
     if "'<EOF>'" in text and "expecting <EOF>" not in text:
         return "it ends too early; a value, a bracket or a '=' is missing"
-    return f"{text.split(' expecting ')[0]}; quote a value with special characters, as in key='a,b'"
+    return f"{shorten(text.split(' expecting ')[0])}; quote a value with special characters, as in key='a,b'"
 
 
 def is_sweep(override: Override) -> bool:
     """Whether there is something to choose. A sweep inside a list or dict is refused: nobody expands it."""
     if not override.is_sweep_override() and _holds_sweep(override.value()):
-        raise ConfigError(
-            "a sweep cannot stand inside a list or dict; sweep over the whole value with choice(…)"
-        )
+        line = shorten(override.input_line or "")
+        raise ConfigError(f"{line}: a sweep cannot stand inside a list or dict; use choice([…], […])")
     return override.is_sweep_override()
 
 
