@@ -1,0 +1,9 @@
+"""Every write: our tables, Optuna's schema in group commits, migrations."""
+
+from __future__ import annotations
+
+from sweeper.record.database import Database, open_database
+from sweeper.record.ledger import Record, Sweep
+from sweeper.record.storage import Storage
+
+__all__ = ["Database", "Record", "Storage", "Sweep", "open_database"]

@@ -1,8 +1,9 @@
 """Our tables, beside Optuna's in the same database.
 
-Keyed by our own run uuid and the study's name, without foreign keys into Optuna's tables: SQLite gives Optuna's ids out
-again after `delete_study`. Times are seconds since the epoch, UTC, as floats: no zone and no daylight saving can bend them.
-A metric that is NaN is stored as NULL on every engine, because SQLite knows no NaN; infinities are stored as they are.
+Keyed by our own run uuid and the study's name, without foreign keys into Optuna's tables: SQLite gives
+Optuna's ids out again after `delete_study`. Times are seconds since the epoch, UTC, as floats: no zone and no
+daylight saving can bend them. A metric that is NaN is stored as NULL on every engine, because SQLite knows no
+NaN; infinities are stored as they are.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ runs = Table(
     Column("ended_at", Double),
     Column("runtime_s", Double),
     Column("peak_rss_bytes", BigInteger),
+    Column("ended_seq", BigInteger),  # of the event that ended it; a later one may correct it
     Index("ix_sweeper_runs_trial", "study", "number", "attempt", unique=True),
 )
 
@@ -69,5 +71,14 @@ metrics = Table(
     Column("value", Double),
     Column("time", Double, nullable=False),
     Column("seq", BigInteger, nullable=False),  # of the event that brought it; the later one wins
+    sqlite_with_rowid=False,
+)
+
+writers = Table(
+    "sweeper_writers",
+    metadata,
+    Column("writer", String(32), primary_key=True),  # uuid4 of one open Storage
+    Column("seq", BigInteger, nullable=False),  # of its last transaction that was committed
+    Column("written_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,192 @@
+"""The entries of a record, as plain data; each knows what rows of ours it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optuna.trial import TrialState
+from sqlalchemy import delete, insert, select, update
+
+from sweeper.errors import NotFound, StorageError
+from sweeper.record.optuna_rows import studies, to_epoch, trials
+from sweeper.record.orphan import dead_sweeps
+from sweeper.record.run_rows import RunRows, json_text, text
+from sweeper.record.statement import insert_if_absent
+from sweeper.record.tables import runs, sweeps
+from sweeper.record.writer import Batch
+from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+
+OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOpened:
+    """A sweep, with the columns of its row; runs that dead drivers of its study left behind are ended."""
+
+    columns: Mapping[str, object]
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        connection = batch.connection
+        now = time.time()
+        gone = dead_sweeps(connection, str(self.columns["study"]))
+        if gone:
+            of_gone = (runs.c.sweep.in_(gone)) & (runs.c.state == TrialState.RUNNING.name)
+            connection.execute(update(runs).where(of_gone), _lost("the driver of its sweep is gone", now))
+            unended = sweeps.c.sweep.in_(gone) & sweeps.c.ended_at.is_(None)
+            connection.execute(update(sweeps).where(unended), {"ended_at": now, "outcome": "broken"})
+        statement = insert_if_absent(connection.dialect.name, sweeps, "id", key=("sweep",))
+        connection.execute(statement, dict(self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEnded:
+    """A sweep's end."""
+
+    sweep: str
+    outcome: str
+    time: float
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        statement = update(sweeps).where(sweeps.c.sweep == self.sweep)
+        batch.connection.execute(statement, {"outcome": self.outcome, "ended_at": self.time})
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened:
+    """A run, with the columns of its row; earlier attempts of its trial that never ended are lost."""
+
+    columns: Mapping[str, object]
+
+    def prepare(self, batch: Batch) -> None:
+        batch.part(RunRows).want(str(self.columns["run"]))
+
+    def apply(self, batch: Batch) -> None:
+        run = str(self.columns["run"])
+        part = batch.part(RunRows)
+        if run not in part.ids:
+            self._clear_the_way(batch)
+            statement = insert(runs).returning(runs.c.id)
+            part.ids[run] = batch.connection.execute(statement, dict(self.columns)).scalar_one()
+
+    def _clear_the_way(self, batch: Batch) -> None:
+        row, connection = self.columns, batch.connection
+        of_trial = (runs.c.study == row["study"]) & (runs.c.number == row["number"])
+        known = select(runs.c.id, runs.c.attempt, runs.c.state, runs.c.created_at).where(of_trial)
+        for run_id, attempt, state, created_at in connection.execute(known).all():
+            if attempt >= row["attempt"]:
+                self._clear_leftover(batch, run_id, attempt, created_at)
+            elif state == TrialState.RUNNING.name:
+                connection.execute(
+                    update(runs).where(runs.c.id == run_id),
+                    _lost("a later attempt of its trial began", time.time()),
+                )
+
+    def _clear_leftover(self, batch: Batch, run_id: int, attempt: int, created_at: float) -> None:
+        """Delete what is on record of a trial of the same name whose study was deleted without us."""
+        row = self.columns
+        began = batch.connection.execute(
+            select(trials.c.datetime_start)
+            .join(studies, studies.c.study_id == trials.c.study_id)
+            .where(studies.c.study_name == row["study"], trials.c.number == row["number"])
+        ).scalar()
+        if began is None or created_at >= to_epoch(began):
+            raise StorageError(
+                f"attempt {attempt} of {row['study']}/{row['number']} is on record already: "
+                "another driver runs this trial; end one of the two"
+            )
+        batch.connection.execute(delete(runs).where(runs.c.id == run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What runs have done."""
+
+    events: Sequence[Event]
+
+    def prepare(self, batch: Batch) -> None:
+        part = batch.part(RunRows)
+        for run in {event.run for event in self.events}:
+            part.want(run)
+
+    def apply(self, batch: Batch) -> None:
+        part = batch.part(RunRows)
+        for run in {event.run for event in self.events}:
+            if run not in part.ids:
+                raise NotFound(f"the run {run} is not on record: nothing can be written about it")
+        for event in self.events:
+            _leave(part, part.ids[event.run], event)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No change: durable when everything before it is."""
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        pass
+
+
+def columns_of(sweep: str, spec: TrialSpec) -> dict[str, object]:
+    """The row of a run that is about to start."""
+    return {
+        "run": spec.run,
+        "sweep": sweep,
+        "study": spec.study,
+        "number": spec.number,
+        "attempt": spec.attempt,
+        "state": TrialState.RUNNING.name,
+        "config": json_text(spec.config),
+        "overrides": json_text(list(spec.overrides)),
+        "seed": spec.seed,
+        "folder": text(spec.folder),
+        "created_at": time.time(),
+    }
+
+
+def _leave(part: RunRows, run_id: int, event: Event) -> None:
+    match event:
+        case Started():
+            part.started(run_id, {"started_at": event.time, "node": text(event.node), "pid": event.pid})
+        case Measured():
+            for name, value in event.metrics.items():
+                part.point(run_id, name, event.step, value, event.time, event.seq)
+        case Reported():
+            part.point(run_id, OBJECTIVE, event.step, event.value, event.time, event.seq)
+        case Ended():
+            if event.metrics:
+                step = part.last_step(run_id)
+                for name, value in event.metrics.items():
+                    part.point(run_id, name, step, value, event.time, event.seq)
+            part.ended(run_id, event.seq, _end(event))
+
+
+def _end(event: Ended) -> dict[str, object]:
+    return {
+        "state": event.state.name,
+        "failure": None if event.failure is None else event.failure.value,
+        "error": None if event.error is None else text(event.error),
+        "traceback": None if event.traceback is None else text(event.traceback),
+        "ended_at": event.time,
+        "runtime_s": event.runtime_s,
+        "peak_rss_bytes": event.peak_rss_bytes,
+    }
+
+
+def _lost(why: str, now: float) -> dict[str, object]:
+    return {
+        "state": TrialState.FAIL.name,
+        "failure": Failure.LOST.value,
+        "error": why,
+        "ended_at": now,
+        "ended_seq": -1,  # whatever the run itself says of its end, once it is read, is truer
+    }

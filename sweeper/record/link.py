@@ -1,0 +1,123 @@
+"""The one connection of a process to its database: who may use it, and what a failure on it means."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from sweeper.record.database import Database, is_busy
+
+_PATIENCE_S = 2.0  # how long a read waits for a write in progress
+_REST_S = 1.0  # a read does not knock again at a database that was gone this short a while ago
+
+# SQLSTATEs after which the same transaction may succeed later: connection lost, rolled back (deadlock,
+# serialization), no resources, operator intervention, system error, a standby that is still read-only, a
+# lock.
+_PASSING = ("08", "40", "53", "57", "58", "25006", "55P03")
+_PASSING_SQLITE = ("locked", "full", "disk I/O error", "readonly", "unable to open")
+
+T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """The database cannot be read just now."""
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether the database is to blame and not the statement: the same transaction may succeed later."""
+    if error.connection_invalidated:
+        return True
+    if not hasattr(error.orig, "sqlstate"):
+        return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _PASSING_SQLITE)
+    state = getattr(error.orig, "sqlstate", None)
+    return isinstance(error, OperationalError) if state is None else str(state).startswith(_PASSING)
+
+
+class Link:
+    """A connection that is made when needed and made anew after a failure; one thread uses it at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self.name = database.url
+        self.dialect = database.dialect
+        self._database = database
+        self._lock = threading.RLock()
+        self._connection: Connection | None = None
+        self._generations = itertools.count()
+        self._generation = 0
+        self._failed_at = -_REST_S
+
+    @contextmanager
+    def held(self) -> Iterator[Connection]:
+        """The connection, for this thread alone. Whatever fails on it rolls its transaction back."""
+        with self._lock:
+            try:
+                yield self._connected()
+            except BaseException as error:
+                self._recover(error)
+                raise
+
+    def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query outside any transaction; raises Unreachable rather than wait for long."""
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            raise Unreachable(f"{self.name} is being written")
+        try:
+            if self._connection is None and time.monotonic() < self._failed_at + _REST_S:
+                raise Unreachable(f"{self.name} cannot be reached")
+            with self.held() as connection:
+                return query(connection)
+        except DBAPIError as error:
+            if is_outage(error):
+                raise Unreachable(f"{self.name} cannot be reached") from error
+            raise
+        finally:
+            self._lock.release()
+
+    def version(self, connection: Connection) -> Hashable:
+        """What stays equal for as long as nobody else has written, as far as the engine can tell."""
+        if self.dialect == "sqlite":
+            return self._generation, connection.exec_driver_sql("PRAGMA data_version").scalar()
+        return object()
+
+    def begin(self, connection: Connection) -> None:
+        """Start a transaction that writes."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
+
+    def commit(self, connection: Connection) -> None:
+        """End it; when this raises, whether it was committed is unknown."""
+        connection.exec_driver_sql("COMMIT")
+
+    def roll_back(self, connection: Connection) -> None:
+        """End it without a trace."""
+        connection.exec_driver_sql("ROLLBACK")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._drop()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.engine.connect()
+            self._generation = next(self._generations)
+        return self._connection
+
+    def _recover(self, error: BaseException) -> None:
+        if isinstance(error, DBAPIError) and is_outage(error) and not is_busy(error):
+            self._failed_at = time.monotonic()
+            self._drop()
+        elif self._connection is not None:
+            with suppress(DBAPIError):  # there may be no transaction any more, and then all is well
+                self._connection.exec_driver_sql("ROLLBACK")
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError):
+                connection.close()

@@ -1,0 +1,93 @@
+"""The first schema: sweeps, runs, metrics, and how far each writer has come."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables of sweeper 0.1."""
+    _sweeps()
+    _runs()
+    _metrics()
+    op.create_table(
+        "sweeper_writers",
+        sa.Column("writer", sa.String(32), primary_key=True),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sa.Column("written_at", sa.Double, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _id() -> sa.types.TypeEngine[int]:
+    return sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _sweeps() -> None:
+    op.create_table(
+        "sweeper_sweeps",
+        sa.Column("id", _id(), primary_key=True),
+        sa.Column("sweep", sa.String(32), nullable=False, unique=True),
+        sa.Column("study", sa.String(512), nullable=False),
+        sa.Column("command", sa.Text, nullable=False),
+        sa.Column("settings", sa.Text, nullable=False),
+        sa.Column("space", sa.Text, nullable=False),
+        sa.Column("sampler", sa.Text, nullable=False),
+        sa.Column("pruner", sa.Text, nullable=False),
+        sa.Column("user", sa.String(256), nullable=False),
+        sa.Column("host", sa.String(256), nullable=False),
+        sa.Column("pid", sa.Integer, nullable=False),
+        sa.Column("folder", sa.Text, nullable=False),
+        sa.Column("started_at", sa.Double, nullable=False),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("outcome", sa.String(32)),
+    )
+    op.create_index("ix_sweeper_sweeps_study", "sweeper_sweeps", ["study"])
+
+
+def _runs() -> None:
+    op.create_table(
+        "sweeper_runs",
+        sa.Column("id", _id(), primary_key=True),
+        sa.Column("run", sa.String(32), nullable=False, unique=True),
+        sa.Column("sweep", sa.String(32), nullable=False),
+        sa.Column("study", sa.String(512), nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("failure", sa.String(32)),
+        sa.Column("error", sa.Text),
+        sa.Column("traceback", sa.Text),
+        sa.Column("config", sa.Text, nullable=False),
+        sa.Column("overrides", sa.Text, nullable=False),
+        sa.Column("seed", sa.BigInteger),
+        sa.Column("folder", sa.Text, nullable=False),
+        sa.Column("node", sa.String(256)),
+        sa.Column("pid", sa.Integer),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("started_at", sa.Double),
+        sa.Column("ended_at", sa.Double),
+        sa.Column("runtime_s", sa.Double),
+        sa.Column("peak_rss_bytes", sa.BigInteger),
+        sa.Column("ended_seq", sa.BigInteger),
+    )
+    op.create_index("ix_sweeper_runs_trial", "sweeper_runs", ["study", "number", "attempt"], unique=True)
+
+
+def _metrics() -> None:
+    op.create_table(
+        "sweeper_metrics",
+        sa.Column("run_id", _id(), sa.ForeignKey("sweeper_runs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("name", sa.String(512), primary_key=True),
+        sa.Column("step", sa.BigInteger, primary_key=True),
+        sa.Column("value", sa.Double),
+        sa.Column("time", sa.Double, nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )

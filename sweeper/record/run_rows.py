@@ -1,0 +1,106 @@
+"""Our rows within one transaction: sweeps, runs and their metric points."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Executable, bindparam, func, or_, select, update
+
+from sweeper.record.statement import execute_all, upsert
+from sweeper.record.tables import metrics, runs
+
+_NAME_LENGTH = 512
+_STEP_LIMIT = 2**63
+_IDS_OF_RUNS = select(runs.c.run, runs.c.id).where(runs.c.run.in_(bindparam("runs", expanding=True)))
+_LAST_STEP = select(func.max(metrics.c.step)).where(metrics.c.run_id == bindparam("run_id"))
+_STARTED = update(runs).where(runs.c.id == bindparam("run_id"))
+_ENDED = update(runs).where(
+    runs.c.id == bindparam("run_id"),
+    or_(runs.c.ended_seq.is_(None), runs.c.ended_seq < bindparam("event_seq")),
+)
+
+
+@functools.cache
+def _points(dialect: str) -> Executable:
+    return upsert(dialect, metrics, "value", "time", "seq", later="seq")
+
+
+class RunRows:
+    """The part of a transaction that runs and their points have in it; of points with one name and step, the
+    later seq is kept.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.ids: dict[str, int] = {}  # of the runs asked for, as far as they are on record
+        self._wanted: set[str] = set()
+        self._started: list[dict[str, Any]] = []
+        self._ended: list[dict[str, Any]] = []
+        self._points: dict[tuple[int, str, int], dict[str, Any]] = {}
+        self._last_steps: dict[int, int] = {}
+
+    def want(self, run: str) -> None:
+        """Events of this run are about to be written."""
+        self._wanted.add(run)
+
+    def fetch(self) -> None:
+        if self._wanted:
+            found = self.connection.execute(_IDS_OF_RUNS, {"runs": sorted(self._wanted)})
+            self.ids.update((run, run_id) for run, run_id in found)
+
+    def started(self, run_id: int, columns: Mapping[str, object]) -> None:
+        self._started.append({"run_id": run_id, **columns})
+
+    def ended(self, run_id: int, seq: int, columns: Mapping[str, object]) -> None:
+        self._ended.append({"run_id": run_id, "event_seq": seq, "ended_seq": seq, **columns})
+
+    def point(self, run_id: int, name: str, step: int, value: float, time: float, seq: int) -> None:
+        """One metric at one step; a name or step that no table holds is brought to what it does hold."""
+        name = text(name)[:_NAME_LENGTH]
+        step = max(-_STEP_LIMIT, min(step, _STEP_LIMIT - 1))
+        key = run_id, name, step
+        before = self._points.get(key)
+        if before is None or before["seq"] < seq:
+            self._points[key] = {
+                "run_id": run_id,
+                "name": name,
+                "step": step,
+                "value": None if math.isnan(value) else value,
+                "time": time,
+                "seq": seq,
+            }
+            self._last_steps[run_id] = max(self._last_steps.get(run_id, step), step)
+
+    def last_step(self, run_id: int) -> int:
+        """The greatest step of a run's points, in the database or in this transaction; 0 without points."""
+        stored = self.connection.execute(_LAST_STEP, {"run_id": run_id}).scalar()
+        known = [step for step in (stored, self._last_steps.get(run_id)) if step is not None]
+        return max(known, default=0)
+
+    def flush(self) -> None:
+        execute_all(self.connection, _STARTED, self._started)
+        for row in self._ended:  # one by one: their columns differ
+            self.connection.execute(_ENDED, row)
+        execute_all(self.connection, _points(self.connection.dialect.name), list(self._points.values()))
+
+
+def text(value: str) -> str:
+    """What both engines store: no NUL, no half of a surrogate pair."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+def json_text(value: object) -> str:
+    """JSON as Python reads it back, NaN and infinities included, keys sorted."""
+    return json.dumps(_with_text_keys(value), sort_keys=True, default=str)
+
+
+def _with_text_keys(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    if isinstance(value, Collection) and not isinstance(value, str | bytes):
+        return [_with_text_keys(item) for item in value]
+    return value

@@ -1,0 +1,249 @@
+"""One thread that writes: whatever waits when it looks goes into one transaction, in order, exactly once.
+
+A write decides within the transaction, where nobody else can change what it read, and says what to store; the
+rows of all writes then go to the database together. A transaction carries its writer's own number, so that
+one whose answer was lost after COMMIT is recognised when the connection is back, and neither lost nor done
+twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from sweeper.errors import StorageError
+from sweeper.record.database import Database
+from sweeper.record.link import Link, is_outage
+from sweeper.record.statement import upsert
+from sweeper.record.tables import writers
+
+_log = logging.getLogger(__name__)
+
+_DEADLINE_S = 0.2  # a deferred write is durable after this, when no other takes it along earlier
+_MOST = 5_000  # writes in one transaction
+_PAUSES_S = (
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+)  # between attempts while the database cannot be written
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Part(Protocol):
+    """The rows of one room's tables in one transaction."""
+
+    def __init__(self, connection: Connection) -> None: ...
+
+    def fetch(self) -> None:
+        """Read, and lock, what the writes have asked for."""
+
+    def flush(self) -> None:
+        """Write the rows that the writes have left."""
+
+
+P = TypeVar("P", bound=Part)
+
+
+class Batch:
+    """One transaction being put together."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.parts: dict[type[Part], Part] = {}
+
+    def part(self, kind: type[P]) -> P:
+        """The transaction's one object of this kind."""
+        found = self.parts.get(kind)
+        if found is None:
+            found = self.parts[kind] = kind(self.connection)
+        return cast(P, found)
+
+
+class Write(Protocol[T_co]):
+    """One change, as plain data."""
+
+    def prepare(self, batch: Batch) -> None:
+        """Ask the batch's parts for the rows that the decision needs."""
+
+    def apply(self, batch: Batch) -> T_co:
+        """Decide and leave rows with the parts; raise before leaving any, and only this write fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    write: Write[Any]
+    committed: Callable[[Any], None] | None
+    future: Future[Any] | None  # None for a deferred write: nobody waits for it
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    value: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Writes to one database, for one process."""
+
+    def __init__(self, database: Database) -> None:
+        self.link = Link(database)
+        self._mark = upsert(database.dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq)
+        self._key = uuid.uuid4().hex
+        self._seq = 0
+        self._queue: deque[_Waiting] = deque()
+        self._urgent = 0
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, write: Write[T], committed: Callable[[T], None] | None = None) -> Future[T]:
+        """Write as soon as possible; the future resolves when this and all that was given before is durable.
+
+        `committed` is called with the result before anybody else can read or write through the link.
+        """
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # a write cannot be taken back, not by an asyncio task either
+        self._put(_Waiting(write, committed, future, time.monotonic()))
+        return future
+
+    def defer(self, write: Write[Any]) -> None:
+        """Write together with the next submitted write, or after 0.2 s."""
+        self._put(_Waiting(write, None, None, time.monotonic()))
+
+    def close(self) -> None:
+        """Write what is left, then let go of the database."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        self.link.close()
+
+    def _put(self, waiting: _Waiting) -> None:
+        with self._changed:
+            if self._is_closing:
+                raise StorageError(f"{self.link.name} was closed and takes no more writes: open it again")
+            self._queue.append(waiting)
+            if waiting.future is not None:
+                self._urgent += 1
+                self._changed.notify()
+            elif len(self._queue) == 1:
+                self._changed.notify()  # the deadline starts now
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while taken := self._next():
+            self._write(taken)
+
+    def _next(self) -> list[_Waiting]:
+        """Wait until something is due and take all there is; nothing once closed and done."""
+        with self._changed:
+            while not (self._urgent or self._is_closing):
+                left = self._queue[0].since + _DEADLINE_S - time.monotonic() if self._queue else None
+                if left is not None and left <= 0:
+                    break
+                self._changed.wait(left)
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
+            self._urgent -= sum(1 for waiting in taken if waiting.future is not None)
+            return taken
+
+    def _write(self, taken: list[_Waiting]) -> None:
+        """Commit what was taken, however long it takes; a write that the database refuses fails alone."""
+        self._seq += 1
+        answers: list[_Answer] = []
+        for attempt in itertools.count():
+            try:
+                with self.link.held() as connection:
+                    self.link.begin(connection)
+                    if self._is_first(connection):
+                        answers = _decide(connection, taken)
+                        self.link.commit(connection)
+                    else:  # the attempt before was committed; only the answer to it was lost
+                        self.link.roll_back(connection)
+                    _announce(taken, answers)
+                break
+            except Exception as error:
+                if not (isinstance(error, DBAPIError) and is_outage(error)):
+                    self._isolate(taken, error)
+                    return
+            time.sleep(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)])
+        for waiting, answer in zip(taken, answers, strict=True):
+            _resolve(waiting, answer)
+
+    def _is_first(self, connection: Connection) -> bool:
+        """Mark the transaction with its number; False when that number is in the database already.
+
+        An earlier attempt whose end the server has not decided yet holds the writer's row: this waits for it.
+        """
+        row = {"writer": self._key, "seq": self._seq, "written_at": time.time()}
+        return connection.execute(self._mark, row).first() is not None
+
+    def _isolate(self, taken: list[_Waiting], error: Exception) -> None:
+        if len(taken) > 1:
+            for waiting in taken:
+                self._write([waiting])
+            return
+        if isinstance(error, DBAPIError):
+            reason = str(error.orig).strip().partition("\n")[0]
+            refused = StorageError(f"{self.link.name} refused to store a value: {reason}")
+            refused.__cause__ = error
+            error = refused
+        _resolve(taken[0], _Answer(error=error))
+
+
+def _decide(connection: Connection, taken: list[_Waiting]) -> list[_Answer]:
+    batch = Batch(connection)
+    for waiting in taken:
+        waiting.write.prepare(batch)
+    for part in batch.parts.values():
+        part.fetch()
+    answers = [_answer(waiting.write, batch) for waiting in taken]
+    for part in batch.parts.values():
+        part.flush()
+    return answers
+
+
+def _answer(write: Write[Any], batch: Batch) -> _Answer:
+    try:
+        return _Answer(write.apply(batch))
+    except DBAPIError:
+        raise  # it has ended the transaction
+    except Exception as error:
+        return _Answer(error=error)
+
+
+def _announce(taken: list[_Waiting], answers: list[_Answer]) -> None:
+    for waiting, answer in zip(taken, answers, strict=True):
+        if waiting.committed is not None and answer.error is None:
+            waiting.committed(answer.value)
+
+
+def _resolve(waiting: _Waiting, answer: _Answer) -> None:
+    if waiting.future is None:
+        if answer.error is not None:
+            _log.error("not stored: %s", answer.error)
+    elif answer.error is not None:
+        waiting.future.set_exception(answer.error)
+    else:
+        waiting.future.set_result(answer.value)

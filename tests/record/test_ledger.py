@@ -1,0 +1,256 @@
+"""What a driver puts on record beside Optuna's tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+from sqlalchemy import Table, select
+
+from sweeper.errors import NotFound, StorageError
+from sweeper.record import Record, Storage, Sweep
+from sweeper.record.tables import metrics, runs, sweeps
+from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+
+
+@pytest.fixture
+def storage(database_url: str) -> Iterator[Storage]:
+    storage = Storage(database_url)
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def record(storage: Storage) -> Record:
+    return Record(storage)
+
+
+def rows(storage: Storage, table: Table) -> list[dict[str, Any]]:
+    query = select(table).order_by(*table.primary_key)
+    return storage.ask(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
+
+
+def make_spec(**changes: Any) -> TrialSpec:
+    values: dict[str, Any] = {
+        "study": "digits",
+        "number": 0,
+        "run": "a" * 32,
+        "attempt": 0,
+        "params": {"lr": 0.1},
+        "overrides": ("lr=0.1",),
+        "config": {"lr": 0.1},
+        "payload": b"",
+        "folder": "/tmp/digits/0",
+        "seed": 7,
+    }
+    return TrialSpec(**values | changes)
+
+
+def make_sweep(**changes: Any) -> Sweep:
+    values: dict[str, Any] = {
+        "sweep": "s" * 32,
+        "study": "digits",
+        "command": "train.py -m",
+        "settings": "{}",
+        "space": "{}",
+        "sampler": "TPESampler",
+        "pruner": "NopPruner",
+        "user": "ada",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "folder": "/tmp/digits",
+        "started_at": time.time(),
+    }
+    return Sweep(**values | changes)
+
+
+LIFE: Sequence[Event] = (
+    Started("a" * 32, 0, 10.0, "node", 99),
+    Measured("a" * 32, 1, 11.0, 0, {"loss": 0.5, "acc": math.nan}),
+    Reported("a" * 32, 2, 12.0, 0, math.inf),
+    Measured("a" * 32, 3, 13.0, 0, {"loss": 0.4}),
+    Measured("a" * 32, 4, 14.0, 2**40, {"loss": 0.3}),
+    Ended("a" * 32, 5, 15.0, TrialState.COMPLETE, (0.3,), runtime_s=5.0, peak_rss_bytes=2**33, metrics={"f1": 1.0}),
+)
+
+
+def test_a_sweep_and_its_outcome(storage: Storage, record: Record) -> None:
+    record.sweep_opened(make_sweep()).result()
+    record.sweep_ended("s" * 32, "finished").result()
+    (row,) = rows(storage, sweeps)
+    assert (row["study"], row["outcome"], row["user"]) == ("digits", "finished", "ada")
+    assert row["ended_at"] >= row["started_at"]
+
+
+def test_a_run_from_start_to_end(storage: Storage, record: Record) -> None:
+    spec = make_spec(config={"b": math.nan, "a": {2: "x", "y": [1]}})
+    record.run_opened("s" * 32, spec).result()
+    (row,) = rows(storage, runs)
+    assert (row["state"], row["seed"], row["started_at"]) == ("RUNNING", 7, None)
+    config = json.loads(row["config"])
+    assert list(config) == ["a", "b"]
+    assert config["a"] == {"2": "x", "y": [1]} and math.isnan(config["b"])
+    record.heard(LIFE).result()
+    (row,) = rows(storage, runs)
+    assert (row["state"], row["failure"], row["node"], row["pid"]) == ("COMPLETE", None, "node", 99)
+    assert (row["started_at"], row["ended_at"], row["runtime_s"], row["peak_rss_bytes"]) == (10.0, 15.0, 5.0, 2**33)
+    assert [(row["name"], row["step"], row["value"], row["seq"]) for row in rows(storage, metrics)] == [
+        ("acc", 0, None, 1),
+        ("f1", 2**40, 1.0, 5),
+        ("loss", 0, 0.4, 3),
+        ("loss", 2**40, 0.3, 4),
+        ("objective", 0, math.inf, 2),
+    ]
+
+
+def test_hearing_it_again_changes_nothing(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    record.heard(LIFE).result()
+    before = rows(storage, runs), rows(storage, metrics)
+    record.heard(LIFE[:4]).result()
+    record.heard(LIFE).result()
+    assert (rows(storage, runs), rows(storage, metrics)) == before
+
+
+POINTS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.floats(allow_nan=False)), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(points=POINTS, data=st.data())
+def test_the_later_of_two_points_wins_in_whatever_order_they_are_heard(
+    sqlite_url: str, points: list[tuple[str, int, float]], data: st.DataObject
+) -> None:
+    run = uuid.uuid4().hex
+    events = [Measured(run, seq, 0.0, step, {name: value}) for seq, (name, step, value) in enumerate(points)]
+    shuffled = data.draw(st.permutations(events))
+    cut = data.draw(st.integers(0, len(events)))
+    storage = Storage(sqlite_url)
+    record = Record(storage)
+    record.run_opened("s" * 32, make_spec(run=run, study=run)).result()
+    record.heard(shuffled[:cut]).result()
+    record.heard(shuffled[cut:]).result()
+    run_id = next(row["id"] for row in rows(storage, runs) if row["run"] == run)
+    stored = {(row["name"], row["step"]): row["value"] for row in rows(storage, metrics) if row["run_id"] == run_id}
+    storage.close()
+    assert stored == {(name, step): value for name, step, value in points}
+
+
+def test_events_of_an_unknown_run_fail_alone(storage: Storage, record: Record) -> None:
+    opened = record.run_opened("s" * 32, make_spec())
+    unknown = record.heard([Started("b" * 32, 0, 1.0, "node", 1)])
+    heard = record.heard(LIFE)
+    with pytest.raises(NotFound, match="b" * 32):
+        unknown.result()
+    opened.result()
+    heard.result()
+    assert rows(storage, runs)[0]["state"] == "COMPLETE"
+
+
+def test_texts_that_no_engine_stores_are_kept_readable(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    end = Ended("a" * 32, 1, 2.0, TrialState.FAIL, failure=Failure.ERROR, error="a\0b\udc80c", traceback="t\0")
+    record.heard([Measured("a" * 32, 0, 1.0, 2**70, {"n\0" * 600: 1.0}), end]).result()
+    (row,) = rows(storage, runs)
+    assert (row["failure"], row["error"], row["traceback"]) == ("error", "a\\x00b\\udc80c", "t\\x00")
+    (point,) = rows(storage, metrics)
+    assert (point["step"], len(point["name"])) == (2**63 - 1, 512)
+
+
+def test_a_later_attempt_ends_the_one_before_and_the_truth_of_it_is_still_taken(
+    storage: Storage, record: Record
+) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    record.run_opened("s" * 32, make_spec(run="b" * 32, attempt=1)).result()
+    first, second = rows(storage, runs)
+    assert (first["state"], first["failure"], second["state"]) == ("FAIL", "lost", "RUNNING")
+    record.heard(LIFE).result()
+    assert rows(storage, runs)[0]["state"] == "COMPLETE"
+
+
+def test_one_attempt_is_not_opened_by_two_drivers(storage: Storage, record: Record) -> None:
+    study = optuna.create_study(storage=storage, study_name="digits")
+    study.ask()
+    record.run_opened("s" * 32, make_spec()).result()
+    with pytest.raises(StorageError, match="attempt 0 of digits/0"):
+        record.run_opened("t" * 32, make_spec(run="b" * 32)).result()
+
+
+def test_what_a_deleted_study_left_makes_way(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    record.heard(LIFE).result()
+    study = optuna.create_study(storage=storage, study_name="digits")
+    study.ask()
+    record.run_opened("t" * 32, make_spec(run="b" * 32)).result()
+    assert [row["run"] for row in rows(storage, runs)] == ["b" * 32]
+    assert rows(storage, metrics) == []
+
+
+def test_deleting_a_study_deletes_its_record(storage: Storage, record: Record) -> None:
+    study = optuna.create_study(storage=storage, study_name="digits")
+    record.sweep_opened(make_sweep()).result()
+    record.run_opened("s" * 32, make_spec()).result()
+    record.run_opened("s" * 32, make_spec(study="other", run="b" * 32)).result()
+    record.heard(LIFE).result()
+    optuna.delete_study(study_name="digits", storage=storage)
+    assert [row["run"] for row in rows(storage, runs)] == ["b" * 32]
+    assert rows(storage, metrics) == [] and rows(storage, sweeps) == []
+    assert study.study_name not in optuna.get_all_study_names(storage)
+
+
+def test_trials_of_a_dead_driver_are_orphans(storage: Storage, record: Record) -> None:
+    study = optuna.create_study(storage=storage, study_name="digits")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    record.sweep_opened(make_sweep(sweep="d" * 32, pid=dead.pid)).result()
+    record.sweep_opened(make_sweep(started_at=time.time())).result()
+    for number, owner in enumerate("ddss"):
+        study.ask()
+        record.run_opened(owner * 32, make_spec(number=number, run=f"{number:032}")).result()
+    study.tell(1, 1.0)
+    assert record.orphans("digits") == [0]
+    record.sweep_ended("s" * 32, "stopped").result()
+    assert record.orphans("digits") == [0, 2, 3]
+
+
+def test_a_trial_without_a_run_belongs_to_the_drivers_of_its_time(storage: Storage, record: Record) -> None:
+    study = optuna.create_study(storage=storage, study_name="digits")
+    study.ask()  # no driver of ours was there
+    record.sweep_opened(make_sweep()).result()
+    study.ask()
+    assert record.orphans("digits") == []
+    record.sweep_ended("s" * 32, "broken").result()
+    study.ask()
+    assert record.orphans("digits") == [1]
+
+
+def test_a_new_sweep_ends_the_runs_of_a_dead_one(storage: Storage, record: Record) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    record.sweep_opened(make_sweep(sweep="d" * 32, pid=dead.pid)).result()
+    record.run_opened("d" * 32, make_spec()).result()
+    record.sweep_opened(make_sweep()).result()
+    (run,) = rows(storage, runs)
+    assert (run["state"], run["failure"]) == ("FAIL", "lost")
+    assert [row["outcome"] for row in rows(storage, sweeps)] == ["broken", None]
+
+
+def test_closing_waits_for_what_was_given(storage: Storage, record: Record) -> None:
+    opened = record.run_opened("s" * 32, make_spec())
+    heard = record.heard(LIFE)
+    record.close()
+    assert opened.done() and heard.done()
