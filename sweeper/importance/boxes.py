@@ -16,7 +16,7 @@ from sweeper.importance.factor import Factor
 from sweeper.importance.forest import Forest, Tree
 from sweeper.importance.scale import Choices, Floats, Ints, cumulated
 
-CELLS_AT_ONCE = 1 << 22  # nodes × factors unfolded together: 32 MB of ranks, whatever the number of trials
+CELLS_AT_ONCE = 1 << 20  # nodes × factors unfolded together: a few MB of ranks, whatever the number of trials
 
 Ranks = NDArray[np.int32]
 
@@ -28,9 +28,11 @@ class Cuts:
     shares: Floats  # (cuts of all trees,)
     starts: Ints  # (trees + 1,): tree t has shares[starts[t]:starts[t + 1]]
 
-    def widths(self) -> Floats:
-        """The measure of the cell from each cut to the next; 0 for the last cut of a tree."""
-        widths = np.diff(self.shares, append=0.0)
+    def widths(self, tree: int | None = None) -> Floats:
+        """The measure of the cell from each cut (of one tree or all) to the next; 0 for a tree's last cut."""
+        if tree is not None:
+            return np.diff(self.shares[self.starts[tree] : self.starts[tree + 1]], append=1.0)
+        widths = np.diff(self.shares, append=1.0)
         widths[self.starts[1:] - 1] = 0.0
         return widths
 
@@ -48,9 +50,14 @@ class Boxes:
     cuts: tuple[Cuts, ...]  # one for each factor
     n_trees: int
 
-    def sides(self, factor: int) -> Floats:
+    def sides(self, factor: int, leaves: slice = slice(None)) -> Floats:
         """(leaves,) how much of the factor's measure each leaf covers."""
-        return _sides(self.cuts[factor], self.low[factor], self.high[factor])
+        return _sides(self.cuts[factor], self.low[factor, leaves], self.high[factor, leaves])
+
+    def leaves(self, tree: int) -> slice:
+        """Where the leaves of one tree lie."""
+        start, stop = np.searchsorted(self.tree, (tree, tree + 1))
+        return slice(int(start), int(stop))
 
     def variances(self) -> Floats:
         """(trees,) the variance of each tree over the whole space."""

@@ -1,13 +1,14 @@
 """A factor is one thing that varied between trials: a parameter or, on request, a circumstance, as the seed.
 
 A parameter weighs as a random sampler would draw it: choices, integers and steps the same each, floats by
-length, log scales by length of the logarithm. A circumstance weighs as it was met.
+length, log scales by length of the logarithm (integers on one too, unless the trials lie evenly over them). A
+circumstance weighs as it was met.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.importance.scale import Choices, Floats, Interval, Levels, Scale, choice_key
+from sweeper.importance.scale import Choices, Floats, Interval, Levels, Scale, choice_key, unevenness
 
 MANY_LEVELS = 65_536  # a longer list of numbers weighs as if it were continuous, wrong by less than 1e-5
 RECURRENCE = 10  # numbers tried this often each, on average, were picked from a list
@@ -63,9 +64,8 @@ def distribution_key(distribution: BaseDistribution) -> Hashable:
 def parameter_scale(distributions: Sequence[BaseDistribution], values: Sequence[object]) -> Scale | None:
     """The scale of a parameter with these distributions and values; None when the kinds differ.
 
-    Where ranges differ between trials, the scale spans them all. Numbers tried many times each (a grid
-    search, a table of results) were picked from a list, and each of them weighs the same. So do integers on a
-    log scale when they are few enough to recur; a long log range of integers weighs as a log scale does.
+    Where ranges differ between trials, the scale spans them all. Numbers of which few were tried, each many
+    times (a grid search, a table of results), were picked from a list, and each of them weighs the same.
     """
     if all(isinstance(d, CategoricalDistribution) for d in distributions):
         choices = (c for d in distributions if isinstance(d, CategoricalDistribution) for c in d.choices)
@@ -73,14 +73,19 @@ def parameter_scale(distributions: Sequence[BaseDistribution], values: Sequence[
     ranges = [d for d in distributions if isinstance(d, Range)]
     if len(ranges) < len(distributions) or len({(type(d), d.log) for d in ranges}) > 1:
         return None
+    numbers = np.array(values, dtype=np.float64)
     whole = _spanning(ranges)
-    tried = np.unique(np.array(values, dtype=np.float64))
-    if 1 < len(tried) <= len(values) / RECURRENCE:
-        if len(tried) <= whole.size / 2:
-            return Levels.of([int(v) if isinstance(ranges[0], IntDistribution) else float(v) for v in tried])
-        if isinstance(whole, Levels):
-            return Levels.of(whole.values)
+    tried = np.unique(numbers)
+    if 1 < len(tried) <= min(len(numbers) / RECURRENCE, whole.size / 2):
+        return Levels.of(tried.astype(np.int64 if isinstance(ranges[0], IntDistribution) else float).tolist())
+    if isinstance(whole, Levels) and ranges[0].log:
+        return _closer_to(numbers, [whole, replace(whole, weights=np.full(whole.size, 1 / whole.size))])
     return whole
+
+
+def _closer_to(numbers: Floats, candidates: Sequence[Levels]) -> Levels:
+    """The scale whose weights the numbers follow best: integers of a table lie evenly, not by logarithm."""
+    return min(candidates, key=lambda scale: unevenness(scale, scale.place(numbers.tolist())))
 
 
 def _spanning(ranges: Sequence[Range]) -> Interval | Levels:

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,17 @@ class Tree:
     threshold: Floats
     left: NDArray[np.int64]
     right: NDArray[np.int64]
-    value: Floats  # in the forest's units
+    value: Floats  # of the forest's `y`
     orders: Mapping[int, Ints]  # column of choices → the place of each choice on this tree's line
+    model: Any  # scikit-learn's own tree, which predicts
+
+    def predict(self, positions: Floats) -> Floats:
+        """(points,) what the tree says of points given as (points, factors) positions."""
+        shown = positions.astype(np.float32)
+        for column, order in self.orders.items():
+            shown[:, column] = order[positions[:, column].astype(np.int64)]
+        found: Floats = self.model.predict(shown).reshape(-1)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +64,7 @@ class Forest:
     unit: float
 
 
-def grow(
-    factors: Sequence[Factor], targets: Floats, *, n_trees: int, seed: int, rows: Ints | None = None
-) -> Forest:
+def grow(factors: Sequence[Factor], targets: Floats, *, n_trees: int, seed: int, rows: Ints | None = None) -> Forest:
     """A forest on these factors and targets, each tree on a bootstrap sample of `rows` (default: all trials).
 
     On continuous floats it is the forest that Optuna's fANOVA grows for the seed: tree generators are seeded
@@ -69,9 +76,7 @@ def grow(
     table = np.column_stack([factor.positions for factor in factors])
     y, offset, unit = _scaled(targets)
     pool_of_rows = np.arange(len(y)) if rows is None else rows
-    grown = in_threads(
-        lambda tree_seed: _grow_tree(factors, table, y, pool_of_rows, tree_seed), seeds, table.size
-    )
+    grown = in_threads(lambda tree_seed: _grow_tree(factors, table, y, pool_of_rows, tree_seed), seeds, table.size)
     guesses, counts = np.zeros(len(y)), np.zeros(len(y))
     for _, unseen, guess in grown:
         guesses[unseen] += guess
@@ -89,9 +94,7 @@ def in_threads(work: Callable[[S], T], items: Sequence[S], cells: int) -> list[T
         return list(pool.map(work, items))
 
 
-def _grow_tree(
-    factors: Sequence[Factor], table: Floats, y: Floats, rows: Ints, seed: int
-) -> tuple[Tree, Ints, Floats]:
+def _grow_tree(factors: Sequence[Factor], table: Floats, y: Floats, rows: Ints, seed: int) -> tuple[Tree, Ints, Floats]:
     """One tree, the rows it has not seen, and what it predicts for them."""
     from sklearn.tree import DecisionTreeRegressor
 
@@ -110,6 +113,7 @@ def _grow_tree(
         right=fitted.children_right,
         value=fitted.value.reshape(-1),
         orders=orders,
+        model=fitted,
     )
     return tree, unseen, fitted.predict(shown[unseen]).reshape(-1)
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from sweeper.importance.confidence import r_squared
-from sweeper.importance.fanova import shares_of_mains
+from sweeper.errors import ConfigError, NotFound
+from sweeper.importance.confidence import (
+    BELIEVABLE,
+    LEARNABLE,
+    NORMAL_95,
+    bootstrap_std,
+    crowding,
+    r_squared,
+    trials_needed,
+)
+from sweeper.importance.fanova import Set, shares
 from sweeper.importance.forest import Forest, grow
-from sweeper.importance.sample import Sample, Target, objective, take
-from sweeper.importance.scale import Floats
+from sweeper.importance.sample import Sample, Target, better, objective, take
 
 N_TREES = 64
-NO_CIRCUMSTANCES: Mapping[str, Sequence[object]] = MappingProxyType({})
+EMPTY: Mapping[str, Sequence[object]] = MappingProxyType({})
+
+Pairs = Literal["all"] | Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -28,55 +41,98 @@ class Importance:
     r2: float | None  # out of bag: 1 explains everything, 0 nothing; None where it cannot be told
     n_trials: int  # trials used
     notes: tuple[str, ...]  # plain sentences: which trials counted, what to be careful about
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # 90%, by bootstrap
+    pairs: Mapping[str, float] = field(default_factory=dict)  # "a*b" → share beyond the main effects
+    pairs_std: Mapping[str, float] = field(default_factory=dict)
     forest: Forest | None = field(default=None, repr=False, compare=False)  # for curves, maps and advice
+
+    def record(self) -> dict[str, object]:
+        """The result as plain values, for JSON."""
+        return {
+            "importances": dict(self.importances),
+            "std": dict(self.std),
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            "pairs": dict(self.pairs),
+            "pairs_std": dict(self.pairs_std),
+            "r2": self.r2,
+            "n_trials": self.n_trials,
+            "notes": list(self.notes),
+        }
 
 
 def evaluate(
     trials: Sequence[FrozenTrial],
     *,
     target: Target = objective,
-    factors: Mapping[str, Sequence[object]] = NO_CIRCUMSTANCES,
+    factors: Mapping[str, Sequence[object]] = EMPTY,
+    params: Sequence[str] | None = None,
+    pairs: Pairs = (),
+    quantile: float = 1.0,
+    direction: StudyDirection = StudyDirection.MINIMIZE,
+    resamples: int = 0,
     n_trees: int = N_TREES,
     seed: int = 0,
 ) -> Importance:
-    """Functional ANOVA of what the completed ones among `trials` gave.
+    """Functional ANOVA of what the completed ones among `trials` gave; deterministic for a seed.
 
-    `target` is what to explain: a number for each trial, None where it has none. `factors` are circumstances
-    to explain it by beside the parameters, one value for each of `trials`. The same arguments give the same
-    result.
+    `target`: what to explain, a number for each trial, or None where it has none. `factors`: circumstances to
+    explain it by beside the parameters, one value for each of `trials`. `params`: only these parameters.
+    `pairs`: "all", or sets of two or more names, whose interactions to give. `quantile`: only the best share
+    of the trials, in the sense of `direction`. `resamples`: how many bootstrap samples the intervals rest on
+    (20 do; 0 gives none). Raises `ConfigError` and `NotFound` on what cannot be.
     """
-    sample = take(trials, target, factors)
-    reason = _unexplainable(sample)
-    if reason:
-        return Importance({}, {}, None, len(sample.y), (*sample.notes, reason))
-    if not sample.factors:
-        zeros = dict.fromkeys(sample.constants, 0.0)
-        return Importance(zeros, zeros, None, len(sample.y), (*sample.notes, *_on_constants(sample)))
+    sample = take(trials, target, factors, params)
+    if quantile != 1:
+        sample = better(sample, quantile, direction)
+    sets = _sets(sample, pairs)
+    trouble = _trouble(sample)
+    notes = (*sample.notes, *_on_constants(sample), *trouble)
+    zeros = dict.fromkeys(sample.constants, 0.0)
+    if trouble or not sample.factors:
+        return Importance({} if trouble else zeros, {} if trouble else zeros, None, len(sample.y), notes)
     forest = grow(sample.factors, sample.y, n_trees=n_trees, seed=seed)
-    shares = shares_of_mains(forest)
-    importances, std = _by_name(sample, shares.mean(axis=0)), _by_name(sample, shares.std(axis=0))
-    ranking = sorted(importances, key=importances.__getitem__, reverse=True)
+    names = [factor.name for factor in sample.factors]
+    found = shares(forest, [*((column,) for column in range(len(names))), *sets.values()])
+    mean, std = (dict(zip([*names, *sets], numbers.tolist(), strict=True)) for numbers in (found.mean(0), found.std(0)))
+    ranking = sorted(names, key=mean.__getitem__, reverse=True)
+    r2 = r_squared(forest)
     return Importance(
-        importances={name: importances[name] for name in ranking},
-        std={name: std[name] for name in ranking},
-        r2=r_squared(forest),
+        importances={name: mean[name] for name in ranking} | zeros,
+        std={name: std[name] for name in ranking} | zeros,
+        r2=r2,
         n_trials=len(sample.y),
-        notes=(*sample.notes, *_on_constants(sample)),
+        notes=(*notes, *_cautions(sample, r2, seed)),
+        intervals=_intervals(sample, mean, resamples, seed),
+        pairs={name: mean[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
+        pairs_std={name: std[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
         forest=forest,
     )
 
 
-def _unexplainable(sample: Sample) -> str | None:
+def _sets(sample: Sample, pairs: Pairs) -> dict[str, Set]:
+    """The sets of columns to give interactions for, by name: "a*b". Sets with a constant have none."""
+    columns = {factor.name: column for column, factor in enumerate(sample.factors)}
+    if pairs == "all":
+        return {"*".join(pair): (columns[pair[0]], columns[pair[1]]) for pair in combinations(columns, 2)}
+    known = [*columns, *sample.constants]
+    for name in {name for names in pairs for name in names} - set(known):
+        raise NotFound(f"{name!r} is no parameter of these trials; there are {', '.join(known) or 'none'}")
+    for names in pairs:
+        if len(set(names)) < 2:
+            raise ConfigError(f"{'*'.join(names)!r} is no pair; name two different parameters, or more")
+    varied = [names for names in pairs if columns.keys() >= set(names)]
+    return {"*".join(names): tuple(sorted({columns[name] for name in names})) for names in varied}
+
+
+def _trouble(sample: Sample) -> tuple[str, ...]:
     """Why no share can be given, if none can."""
-    if len(sample.y) < 2:
-        return f"importance needs at least two trials with a value: there {_are(len(sample.y))}"
+    count = len(sample.y)
+    if count < 2:
+        there = "there is one" if count else "there are none"
+        return (f"importance needs at least two trials with a value: {there}",)
     if np.ptp(sample.y / 4) == 0:
-        return f"all {len(sample.y)} trials gave {sample.y[0]:g}: there is nothing to explain"
-    return None
-
-
-def _are(count: int) -> str:
-    return "is one" if count == 1 else "are none"
+        return (f"all {count} trials gave {sample.y[0]:g}: there is nothing to explain",)
+    return ()
 
 
 def _on_constants(sample: Sample) -> tuple[str, ...]:
@@ -86,6 +142,44 @@ def _on_constants(sample: Sample) -> tuple[str, ...]:
     return (f"{', '.join(sample.constants)} {verb} never varied",)
 
 
-def _by_name(sample: Sample, shares: Floats) -> dict[str, float]:
-    named = {factor.name: float(share) for factor, share in zip(sample.factors, shares, strict=True)}
-    return {**named, **dict.fromkeys(sample.constants, 0.0)}
+def _cautions(sample: Sample, r2: float | None, seed: int) -> list[str]:
+    """What to be careful about when reading the shares."""
+    cautions = []
+    if r2 is None or r2 < BELIEVABLE:
+        cautions.append(_on_fit(sample, r2, seed))
+    crowd = crowding(sample.factors)
+    if crowd:
+        cautions.append(
+            f"the trials are not spread evenly ({crowd}), as an adaptive sampler leaves them: the shares lean on "
+            "few trials elsewhere; random sampling gives fair ones"
+        )
+    for factor in sample.factors:
+        if not factor.is_parameter and factor.scale.size > len(sample.y) / 2:
+            cautions.append(
+                f"{factor.name} is different in most trials, so that its share cannot be told from chance: "
+                "run the same parameters several times"
+            )
+    return cautions
+
+
+def _on_fit(sample: Sample, r2: float | None, seed: int) -> str:
+    if r2 is None:
+        return f"{len(sample.y)} trials are too few to test the forest: do not believe the shares"
+    explained = f"{r2:.0%} of the variance" if r2 > 0 else "nothing"
+    needed = trials_needed(sample.factors, sample.y, r2, seed)
+    unlikely = "run more trials" if len(sample.y) < LEARNABLE else "more trials alone may not help"
+    more = f"about {needed} trials may do" if needed else unlikely
+    return f"the forest explains {explained} of trials it has not seen, too little to believe the shares; {more}"
+
+
+def _intervals(sample: Sample, mean: Mapping[str, float], resamples: int, seed: int) -> dict[str, tuple[float, float]]:
+    """The 90% interval of each main effect, within 0 and 1."""
+    if resamples < 2:
+        return {}
+    spread = bootstrap_std(sample.factors, sample.y, resamples=resamples, seed=seed)
+    reach = {factor.name: NORMAL_95 * float(std) for factor, std in zip(sample.factors, spread, strict=True)}
+    return {
+        name: (max(0.0, mean[name] - reach[name]), min(1.0, mean[name] + reach[name]))
+        for name in reach
+        if np.isfinite(reach[name])
+    }

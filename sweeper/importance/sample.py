@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.importance.factor import Factor, distinct, distribution_key, parameter_scale
-from sweeper.importance.scale import Choices, Floats, choice_key
+from sweeper.importance.scale import Choices, Floats, Interval, Levels, Scale, choice_key
 
 Target = Callable[[FrozenTrial], float | None]
 
@@ -30,7 +32,7 @@ class Sample:
 
     factors: tuple[Factor, ...]
     y: Floats  # (trials,)
-    constants: tuple[str, ...]  # parameters of a single value
+    constants: tuple[str, ...]  # factors of a single value
     notes: tuple[str, ...]
 
 
@@ -51,31 +53,32 @@ def take(
     trials: Sequence[FrozenTrial],
     target: Target,
     circumstances: Mapping[str, Sequence[object]],
+    params: Sequence[str] | None = None,
 ) -> Sample:
     """The sample of all completed trials with a finite target.
 
-    `circumstances` holds, for each further factor, one value for each of `trials`.
+    `circumstances` holds, for each further factor, one value for each of `trials`. `params` restricts the
+    factors to these parameters (default: every parameter that a used trial has).
     """
     for name, values in circumstances.items():
         if len(values) != len(trials):
-            raise ConfigError(
-                f"factor {name!r} has {len(values)} values for {len(trials)} trials; give one for each"
-            )
+            raise ConfigError(f"factor {name!r} has {len(values)} values for {len(trials)} trials; give one each")
     used, y, note = _usable(trials, target)
     chosen = [trials[i] for i in used]
-    names = distinct((name for trial in chosen for name in trial.params), str)
-    scales = {name: _parameter(name, chosen) for name in names}
+    names = distinct((name for trial in chosen for name in trial.params), str) if params is None else params
+    found = {name: _parameter(name, chosen) for name in names}
     extras = [_circumstance(name, [values[i] for i in used]) for name, values in circumstances.items()]
-    factors = [factor for factor in [*scales.values(), *extras] if factor is not None]
-    odd = [name for name, factor in scales.items() if factor is None]
+    odd = [name for name, factor in found.items() if factor is None]
+    kinds = [f"{name} is left out: it is of one kind in some trials, of another in others" for name in odd]
+    return _sample([factor for factor in (*found.values(), *extras) if factor], y, [note, *kinds])
+
+
+def _sample(factors: Sequence[Factor], y: Floats, notes: Sequence[str]) -> Sample:
     return Sample(
         factors=tuple(factor for factor in factors if factor.scale.size > 1),
         y=y,
         constants=tuple(factor.name for factor in factors if factor.scale.size == 1),
-        notes=(
-            note,
-            *(f"{name} is left out: it is of one kind in some trials, of another in others" for name in odd),
-        ),
+        notes=tuple(notes),
     )
 
 
@@ -115,8 +118,52 @@ def _parameter(name: str, trials: Sequence[FrozenTrial]) -> Factor | None:
 
 def _circumstance(name: str, values: Sequence[object]) -> Factor:
     """A factor that nobody drew: each of its values weighs as often as it was met."""
-    keys = Counter(map(choice_key, values))
+    counts = Counter(map(choice_key, values))
     choices = distinct(values, choice_key)
-    weights = np.array([keys[choice_key(choice)] for choice in choices]) / max(len(values), 1)
+    weights = np.array([counts[choice_key(choice)] for choice in choices]) / max(len(values), 1)
     scale = Choices(tuple(choices), weights)
     return Factor(name, scale, scale.place(values), is_parameter=False)
+
+
+def better(sample: Sample, quantile: float, direction: StudyDirection) -> Sample:
+    """The trials whose value is among the best `quantile` (0 to 1), with the ranges that they span.
+
+    The forest learns from good trials alone, so it must not be asked about places where there are none:
+    numbers keep the range, and choices the values, that good trials have.
+    """
+    if not 0 < quantile <= 1:
+        raise ConfigError(f"quantile {quantile:g} is no share of the trials; give a number above 0 and up to 1")
+    if len(sample.y) == 0:
+        return sample
+    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+    limit = sign * float(np.quantile(sign * sample.y, quantile, method="inverted_cdf"))
+    kept = sign * sample.y <= sign * limit
+    factors = [_narrowed(factor, kept) for factor in sample.factors if not np.isnan(factor.positions[kept]).all()]
+    side = "from" if direction == StudyDirection.MAXIMIZE else "up to"
+    note = f"only the best {quantile:.0%}: {kept.sum()} trials, {side} {limit:g}, over the ranges they span"
+    return _sample(factors, sample.y[kept], [*sample.notes, note])
+
+
+def _narrowed(factor: Factor, kept: NDArray[np.bool_]) -> Factor:
+    positions = factor.positions[kept]
+    active = positions[~np.isnan(positions)]
+    values = factor.scale.values_at(active)
+    scale = _spanned(factor.scale, active, values)
+    moved = positions.copy()
+    moved[~np.isnan(positions)] = scale.place(values) if scale.size > 1 else 0.0  # type: ignore[arg-type]
+    return replace(factor, scale=scale, positions=moved)
+
+
+def _spanned(scale: Scale, positions: Floats, values: Sequence[object]) -> Scale:
+    """The part of a scale that these positions span."""
+    if isinstance(scale, Interval):
+        numbers = np.asarray(values, dtype=np.float64)
+        return Interval(float(numbers.min()), float(numbers.max()), scale.is_log)
+    if isinstance(scale, Levels):
+        low, high = np.searchsorted(scale.places, (positions.min(), positions.max()))
+        part = slice(int(low), int(high) + 1)
+        weights = scale.weights[part] / scale.weights[part].sum()
+        return Levels(scale.values[part], weights, scale.places[part])
+    indices = np.unique(positions.astype(np.int64))
+    weights = scale.weights[indices] / scale.weights[indices].sum()
+    return Choices(tuple(scale.values[i] for i in indices), weights)

@@ -45,10 +45,16 @@ class Choices:
 
     def draw(self, shares: Floats) -> Floats:
         """The positions at these shares of the measure, each in [0, 1)."""
-        places: Floats = np.searchsorted(cumulated(self.weights)[1:-1], shares, side="right").astype(
-            np.float64
-        )
+        places: Floats = np.searchsorted(cumulated(self.weights)[1:-1], shares, side="right").astype(np.float64)
         return places
+
+    def values_at(self, positions: Floats) -> list[object]:
+        """The choice at each position."""
+        return [self.values[int(position)] for position in positions]
+
+    def middles(self) -> Floats:
+        """(choices,) the share of the measure in the middle of each."""
+        return cumulated(self.weights)[:-1] + self.weights / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +89,14 @@ class Levels:
         """The positions at these shares of the measure, each in [0, 1)."""
         return self.places[np.searchsorted(cumulated(self.weights)[1:-1], shares, side="right")]
 
+    def values_at(self, positions: Floats) -> list[int | float]:
+        """The number at each position."""
+        return [self.values[int(i)] for i in np.searchsorted(self.places, positions)]
+
+    def middles(self) -> Floats:
+        """(levels,) the share of the measure in the middle of each."""
+        return cumulated(self.weights)[:-1] + self.weights / 2
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -112,11 +126,12 @@ class Interval:
         *_, low, high = self._frame()
         return low + shares * (high - low)
 
-    def at(self, shares: Floats) -> Floats:
-        """The values at these shares of the measure."""
-        low, high = self._ends()
-        numbers = low * (1 - shares) + high * shares
-        return np.clip(np.exp(numbers) if self.is_log else numbers, self.low, self.high)
+    def values_at(self, positions: Floats) -> list[float]:
+        """The number at each position, none outside the interval."""
+        origin, unit, *_ = self._frame()
+        numbers = origin + unit * positions
+        found: list[float] = np.clip(np.exp(numbers) if self.is_log else numbers, self.low, self.high).tolist()
+        return found
 
     def _ends(self) -> tuple[float, float]:
         return (math.log(self.low), math.log(self.high)) if self.is_log else (self.low, self.high)
@@ -135,6 +150,13 @@ class Interval:
 
 
 Scale = Choices | Levels | Interval
+
+
+def unevenness(scale: Scale, positions: Floats) -> float:
+    """The largest distance between the shares of positions and of the measure at or below any position."""
+    known = np.sort(positions[~np.isnan(positions)])
+    at_or_below = np.searchsorted(known, known, side="right") / len(known)
+    return float(np.max(np.abs(at_or_below - scale.below(known))))
 
 
 def choice_key(value: object) -> Hashable:
