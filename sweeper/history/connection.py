@@ -120,11 +120,12 @@ def _connect_sqlite(path: Path) -> sqlite3.Connection:
     connection = open_as(f"file:{quoted}?mode=ro")
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
-        if Path(f"{path}-wal").exists():
+        refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not refused or any(Path(f"{path}{end}").exists() for end in ("-wal", "-journal")):
             raise
-        # No log and no right to create one: nobody is writing, so the file may be taken as it lies.
+        # No log, and no right to create one: nobody is writing, so the file may be taken as it lies.
         return open_as(f"file:{quoted}?mode=ro&immutable=1")
     return connection
 

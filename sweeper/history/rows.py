@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class TrialName:
             NotFound: `text` is no such name.
         """
         study, slash, number = text.rpartition("/")
-        if not (slash and study and number.isascii() and number.isdigit() and len(number) < 19):
+        if not (slash and study and re.fullmatch("[0-9]{1,9}", number)):
             raise NotFound(f"'{text}' names no trial: write STUDY/NUMBER, for example digits/17")
         return cls(study, int(number))
 

@@ -134,7 +134,7 @@ def _last_points(connection: Connection, run_ids: Sequence[int]) -> Iterator[tup
         .limit(1)
     )
     query = select(names_cte.c.run_id, names_cte.c.name, last.scalar_subquery()).where(names_cte.c.name.is_not(None))
-    yield from connection.execute(query.order_by(names_cte.c.run_id, names_cte.c.name)).tuples()
+    yield from connection.execute(query.order_by(names_cte.c.run_id, names_cte.c.name))
 
 
 def _is_newest() -> ColumnElement[bool]:

@@ -78,7 +78,7 @@ def failures(connection: Connection, study: str) -> dict[str, int]:
         .group_by(t.c.number)
         .subquery()
     )
-    count = func.count().label("count")
+    count = func.count().label("count_")
     query = (
         select(t.c.failure, count)
         .join(last, (t.c.number == last.c.number) & (t.c.attempt == last.c.attempt))
@@ -86,7 +86,7 @@ def failures(connection: Connection, study: str) -> dict[str, int]:
         .group_by(t.c.failure)
         .order_by(count.desc(), t.c.failure)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {row.failure: row.count_ for row in connection.execute(query)}
 
 
 def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str, object]]:

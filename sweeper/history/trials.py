@@ -55,7 +55,7 @@ def rows(connection: Connection, study: Study, *, states: Collection[str] | None
     else:
         query = select(trials.c.trial_id).where(_in_states(study, states))
         query = query.order_by(trials.c.number.desc()).limit(newest)
-        found = gather_ids(connection, connection.execute(query).scalars().all())
+        found = gather_ids(connection, connection.execute(query).scalars().all()[::-1])
     last = runs.last_of(connection, study.name)
     return [
         TrialRow(

@@ -1,0 +1,1 @@
+"""Tests of every read, against databases that Optuna itself wrote."""
