@@ -77,6 +77,7 @@ class Prepared:
 def launch(multirun: Multirun) -> None:
     """Run the sweep to its end, with its display. Raises SweeperError; TrialsFailed where trials failed unallowed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # what Hydra's logging would show of it is no news
     prepared = _prepare(multirun)
     with contextlib.closing(Storage(prepared.settings.storage)) as storage:
         _conduct(multirun, prepared, storage)
@@ -233,7 +234,7 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
             run=uuid.uuid4().hex,
             attempt=asked.attempt,
             params=asked.params,
-            overrides=overrides,
+            overrides=tuple(masked(overrides)),
             config=masked(resolve(config)),
             payload=dumps(config),
             folder=str(folder),

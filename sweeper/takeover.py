@@ -24,7 +24,6 @@ def take_over(url: str, study: optuna.Study, record: Record) -> None:
     A trial whose journal says how it ended is told so, without running again. Raises LaunchError where another driver
     of the study is alive on this machine.
     """
-    left = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     history = History(url)
     open_sweeps = [sweep for sweep in history.sweeps(study.study_name) if sweep.ended_at is None]
     for sweep in open_sweeps:
@@ -33,9 +32,10 @@ def take_over(url: str, study: optuna.Study, record: Record) -> None:
                 f"the study {study.study_name} is being swept by process {sweep.pid} on this machine; wait for it, "
                 "stop it, or give another hydra.sweeper.study_name"
             )
-    if not open_sweeps:
-        return  # whoever runs these trials is no driver of ours
-    for trial in left:
+    orphans = set(record.orphans(study.study_name))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.number not in orphans:
+            continue
         runs = [run for run in history.runs(study.study_name, trial.number) if run.state == "RUNNING"]
         ended = _ended(runs[-1].folder, runs[-1].run, record) if runs else None
         if ended is not None and ended.failure != Failure.LOST:

@@ -12,7 +12,7 @@ from hydra.plugins.sweeper import Sweeper as HydraSweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeper.config.settings import Settings
+from sweeper.config.settings import Settings, unknown_keys
 
 ConfigStore.instance().store(group="hydra/sweeper", name="sweeper", node=Settings, provider="sweeper")
 
@@ -21,6 +21,8 @@ class SweeperSearchPath(SearchPathPlugin):
     """Adds the config groups that ship with sweeper: samplers and pruners."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        if "hydra/sweeper=sweeper" in sys.argv and (unknown := unknown_keys(sys.argv)):
+            raise SystemExit("\n".join(f"sweeper: {sentence}" for sentence in unknown))
         search_path.append(provider="sweeper", path="pkg://sweeper.conf")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from sweeper.config.compose import Composer
+from sweeper.config.explain import key_of
 from sweeper.config.resolve import resolve
 from sweeper.errors import ConfigError
 from sweeper.trial import ParamValue
@@ -27,7 +28,7 @@ def check(space: Examples, composer: Composer) -> None:
     """
     problems: dict[str, str] = {}
     for point in space.examples():
-        overrides = [line for line in space.overrides(point) if _key(line) not in problems]
+        overrides = [line for line in space.overrides(point) if key_of(line) not in problems]
         try:
             config = composer.compose(overrides, number=0, job_id="0")
         except ConfigError:
@@ -40,7 +41,3 @@ def check(space: Examples, composer: Composer) -> None:
                 problems.setdefault(line.split(":", 1)[0], line)
     if problems:
         raise ConfigError("\n".join(problems.values()))
-
-
-def _key(line: str) -> str:
-    return line.split("=", 1)[0]

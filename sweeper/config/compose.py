@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, Node, OmegaConf, open_dict
 
-from sweeper.config.explain import explain, first_sentence, list_keys
+from sweeper.config.explain import explain, first_sentence, key_of, list_keys
 from sweeper.config.snapshot import take_snapshot
 from sweeper.errors import ConfigError
 
@@ -41,9 +41,7 @@ class Base:
     """A config composed from config groups alone, pickled: loading is several times faster than copying."""
 
     pickled: bytes
-    dirname: (
-        tuple[str, str, frozenset[str]] | None
-    )  # kv_sep, item_sep, exclude_keys; None if Hydra resolves it late
+    dirname: tuple[str, str, frozenset[str]] | None  # kv_sep, item_sep, exclude_keys; None if Hydra resolves it late
 
 
 class Composer:
@@ -73,11 +71,10 @@ class Composer:
         """
         try:
             config = self._compose(list(overrides))
-        except (
-            Exception
-        ) as error:  # Hydra, OmegaConf, YAML and builtin errors: whatever it is, no config came of it
-            problems = self.diagnose(overrides) or {"": first_sentence(error)}
-            raise ConfigError("\n".join(problems.values())) from error
+        except Exception as error:  # of Hydra, OmegaConf, YAML, the builtins: there is no config, whatever it is
+            problems = list(self.diagnose(overrides).values())
+            told = "\n".join(problems) or f"the config cannot be composed: {first_sentence(error)}"
+            raise ConfigError(told) from error
         with open_dict(config):
             config.hydra.job.id = job_id
             config.hydra.job.num = number
@@ -91,16 +88,10 @@ class Composer:
             try:
                 parsed.append(self._parse(line))
             except HydraException as error:
-                problems[line.split("=", 1)[0]] = explain(line, error, ())
-        sound: list[str] = []
-        config = self._fully([])
-        for each in filter(self._selects, parsed):
-            line = each.input_line or ""
-            try:
-                config = self._fully([*sound, line])
-                sound.append(line)
-            except Exception as error:
-                problems[each.get_key_element()] = explain(line, error, ())
+                problems[key_of(line)] = explain(line, error, ())
+        sound, config = self._sound([each.input_line or "" for each in parsed if self._selects(each)], problems)
+        if config is None:
+            return problems
         keys = list(list_keys(config))
         among = f" (with {', '.join(sound)})" if sound else ""
         for each in parsed:
@@ -110,6 +101,31 @@ class Composer:
                 except Exception as error:
                     problems[each.get_key_element()] = explain(each.input_line or "", error, keys) + among
         return problems
+
+    def _sound(self, lines: list[str], problems: dict[str, str]) -> tuple[list[str], DictConfig | None]:
+        """Those of the selecting overrides that compose together, and that config; the others to `problems`."""
+        while True:
+            try:
+                return lines, self._fully(lines)
+            except Exception as error:
+                blamed = self._blamed(lines, error)
+                if blamed is None:
+                    return lines, None
+                problems[key_of(blamed)] = explain(blamed, error, ())
+                lines = [line for line in lines if line != blamed]
+
+    def _blamed(self, lines: list[str], error: Exception) -> str | None:
+        """The override without which there is no such error; sought first among those that its text names."""
+        told = str(error).partition("\n")[0]
+        mentioned = [line for line in lines if key_of(line).lstrip("+~").partition("@")[0] in told]
+        for line in mentioned or lines:
+            try:
+                self._fully([other for other in lines if other != line])
+            except Exception as remaining:
+                if str(remaining) == str(error):
+                    continue
+            return line
+        return None
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         parsed = [self._parse(text) for text in overrides]
@@ -151,8 +167,8 @@ class Composer:
         )
 
     def _selects(self, override: Override) -> bool:
-        """Whether this override decides which files are composed, or concerns Hydra's own node."""
-        if override.is_hydra_override():
+        """Whether it decides which files are composed, concerns Hydra's own node, or is for Hydra to refuse."""
+        if override.is_hydra_override() or override.is_sweep_override():
             return True
         key = override.key_or_group
         if key not in self._groups:

@@ -14,7 +14,7 @@ _SKIPPED = ("full_key:", "object_type=", "reference_type=", "To append to your",
 
 def explain(line: str, error: Exception, keys: Collection[str]) -> str:
     """Why override `line` cannot be composed. `keys` are those that the config has, for suggestions."""
-    key = line.split("=", 1)[0]
+    key = key_of(line)
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.options:
         wanted = (error.missing_cfg_file or line.partition("=")[2]).rpartition("/")[2]
@@ -26,10 +26,17 @@ def explain(line: str, error: Exception, keys: Collection[str]) -> str:
     return f"{line}: {first_sentence(cause if isinstance(cause, OmegaConfBaseException) else error)}"
 
 
+def key_of(line: str) -> str:
+    """The part before the first `=` of an override: all of it for a deletion."""
+    return line.partition("=")[0]
+
+
 def first_sentence(error: Exception) -> str:
     """An error's text without its layout and the hints that address Hydra's developers."""
     lines = (line.strip() for line in str(error).splitlines())
     kept = [line for line in lines if line and not line.startswith(_SKIPPED)]
+    if isinstance(error, KeyError) and not isinstance(error, OmegaConfBaseException):
+        kept.insert(0, "KeyError:")  # its text is the key alone
     return " ".join(kept) or type(error).__name__
 
 

@@ -29,13 +29,9 @@ def resolve(config: DictConfig) -> dict[str, object]:
     problems: list[str] = []
     with hydra_config(config):
         try:
-            plain = {
-                _text(key): _follow(config, key, _text(key), problems) for key in config if key != "hydra"
-            }
+            plain = {_text(key): _follow(config, key, _text(key), problems) for key in config if key != "hydra"}
         except RecursionError:
-            raise ConfigError(
-                "the config contains itself: an interpolation leads to a node around it"
-            ) from None
+            raise ConfigError("the config contains itself: an interpolation leads to a node around it") from None
     if problems:
         raise ConfigError("\n".join(problems))
     return plain

@@ -6,8 +6,10 @@ every start of every Hydra app: it may import nothing heavy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints
 
 from omegaconf import MISSING
 
@@ -72,3 +74,28 @@ class Settings:
     ray: Ray = field(default_factory=Ray)
     resources: Resources = field(default_factory=Resources)
     seed: int | None = None
+
+
+def unknown_keys(arguments: Sequence[str]) -> list[str]:
+    """A sentence for each `hydra.sweeper.KEY=…` of a command line whose key is no setting.
+
+    Hydra itself would advise to add the key with `+`, which helps nobody.
+    """
+    found = []
+    for argument in arguments:
+        key, assigned, _ = argument.lstrip("+").partition("=")
+        if assigned and key.startswith("hydra.sweeper."):
+            found += _misspelt(key, key.split(".")[2:], Settings)
+    return found
+
+
+def _misspelt(key: str, path: list[str], node: Any) -> list[str]:
+    known = [field.name for field in fields(node) if field.name not in {"_target_", "_recursive_", "defaults"}]
+    if path[0] in {"_target_", "_recursive_"}:
+        return []
+    if path[0] not in known:
+        near = difflib.get_close_matches(path[0], known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return [f"{key} is no setting; {hint}the settings there are {', '.join(known)}"]
+    below = get_type_hints(node)[path[0]]
+    return _misspelt(key, path[1:], below) if is_dataclass(below) and len(path) > 1 else []

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Sweep = Callable[..., subprocess.CompletedProcess[str]]
+
+QUADRATIC = Path(__file__).parents[1] / "studies" / "quadratic" / "train.py"
+DIGITS = Path(__file__).parents[1] / "studies" / "digits" / "train.py"
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Sweep:
+    """Run a Hydra script as a sweep in an empty folder, as a user would; inline unless told otherwise."""
+
+    def run(*arguments: str, script: Path = QUADRATIC, launcher: str = "inline") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(sys.executable, str(script), "-m", "hydra/sweeper=sweeper"),
+                *(f"hydra.sweeper.launcher={launcher}", "hydra.sweep.dir=sweep", *arguments),
+            ],
+            cwd=tmp_path,
+            env=os.environ | {"SWEEPER_STORAGE": f"sqlite:///{tmp_path}/sweeper.db"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    return run
