@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TypeVar
 
 import numpy as np
@@ -77,7 +78,8 @@ def parameter_scale(distributions: Sequence[BaseDistribution], values: Sequence[
     whole = _spanning(ranges)
     tried = np.unique(numbers)
     if 1 < len(tried) <= min(len(numbers) / RECURRENCE, whole.size / 2):
-        return Levels.of(tried.astype(np.int64 if isinstance(ranges[0], IntDistribution) else float).tolist())
+        listed = tried.astype(np.int64 if isinstance(ranges[0], IntDistribution) else np.float64).tolist()
+        return replace(Levels.of(listed), is_log=ranges[0].log)
     if isinstance(whole, Levels) and ranges[0].log:
         return _closer_to(numbers, [whole, replace(whole, weights=np.full(whole.size, 1 / whole.size))])
     return whole
@@ -92,16 +94,19 @@ def _spanning(ranges: Sequence[Range]) -> Interval | Levels:
     """The scale of all numbers that any of these ranges offers, weighing as a random sampler draws them."""
     low, high, is_log = min(d.low for d in ranges), max(d.high for d in ranges), ranges[0].log
     step = _common_step(ranges, low)
-    if step is None or low == high:
+    if low == high:
+        return Levels.of([low])
+    if step is None:
         return Interval(float(low), float(high), is_log)
     count = round((high - low) / step) + 1
     if count > MANY_LEVELS:
-        return Interval(low - step / 2, high + step / 2, is_log)
-    levels = Levels.of([low + i * step for i in range(count)])
+        return Interval(low - step / 2, high + step / 2, is_log, is_whole=isinstance(low, int))
+    levels = Levels.of([_on_step(low, step, i) for i in range(count)])
     if not is_log:
         return levels
     edges = np.log(np.arange(count + 1) + (low - 0.5))  # k owns the log scale from k - 1/2 to k + 1/2
-    return Levels(levels.values, np.diff(edges) / (edges[-1] - edges[0]), np.log(levels.values))
+    weights = np.diff(edges) / (edges[-1] - edges[0])
+    return replace(levels, weights=weights, places=np.log(levels.values), is_log=True)
 
 
 def _common_step(ranges: Sequence[Range], low: float) -> float | None:
@@ -110,6 +115,13 @@ def _common_step(ranges: Sequence[Range], low: float) -> float | None:
     if step is not None and all(d.step == step and _is_whole((d.low - low) / step) for d in ranges):
         return step
     return 1 if isinstance(ranges[0], IntDistribution) else None
+
+
+def _on_step(low: float, step: float, index: int) -> int | float:
+    """The number so many steps above the low end; in decimals, so that 0.1 and 2 steps of 0.1 make 0.3."""
+    if isinstance(low, int) and isinstance(step, int):
+        return low + index * step
+    return float(Decimal(str(low)) + index * Decimal(str(step)))
 
 
 def _is_whole(number: float) -> bool:

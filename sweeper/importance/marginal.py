@@ -10,7 +10,7 @@ import numpy as np
 from sweeper.errors import NotFound
 from sweeper.importance.boxes import Boxes, unfold
 from sweeper.importance.forest import Forest, Tree
-from sweeper.importance.scale import Choices, Floats, Interval, Levels, Scale, cumulated
+from sweeper.importance.scale import Choices, Floats, Levels, Scale, cumulated
 
 CURVE_POINTS = 101
 MAP_POINTS = 41
@@ -82,11 +82,11 @@ def _column(forest: Forest, name: str) -> int:
 
 def _axis(name: str, scale: Scale, points: int) -> Axis:
     if isinstance(scale, Choices) or (isinstance(scale, Levels) and scale.size <= MOST_LEVELS):
-        return Axis(name, tuple(scale.values), scale.middles(), False, isinstance(scale, Levels))
+        is_log = isinstance(scale, Levels) and scale.is_log
+        return Axis(name, tuple(scale.values), scale.middles(), is_log, isinstance(scale, Levels))
     shares = np.linspace(0, 1, points)
     shares[-1] = np.nextafter(1.0, 0.0)
-    is_log = isinstance(scale, Interval) and scale.is_log
-    return Axis(name, tuple(scale.values_at(scale.draw(shares))), shares, is_log, True)
+    return Axis(name, tuple(scale.values_at(scale.draw(shares))), shares, scale.is_log, True)
 
 
 def _trees(forest: Forest) -> Iterator[tuple[Boxes, Tree, int]]:

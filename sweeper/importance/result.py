@@ -44,6 +44,7 @@ class Importance:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # 90%, by bootstrap
     pairs: Mapping[str, float] = field(default_factory=dict)  # "a*b" → share beyond the main effects
     pairs_std: Mapping[str, float] = field(default_factory=dict)
+    constants: Mapping[str, object] = field(default_factory=dict)  # what was never varied, with its value
     forest: Forest | None = field(default=None, repr=False, compare=False)  # for curves, maps and advice
 
     def record(self) -> dict[str, object]:
@@ -89,7 +90,8 @@ def evaluate(
     notes = (*sample.notes, *_on_constants(sample), *trouble)
     zeros = dict.fromkeys(sample.constants, 0.0)
     if trouble or not sample.factors:
-        return Importance({} if trouble else zeros, {} if trouble else zeros, None, len(sample.y), notes)
+        shares_known = {} if trouble else zeros
+        return Importance(shares_known, shares_known, None, len(sample.y), notes, constants=sample.constants)
     forest = grow(sample.factors, sample.y, n_trees=n_trees, seed=seed)
     names = [factor.name for factor in sample.factors]
     found = shares(forest, [*((column,) for column in range(len(names))), *sets.values()])
@@ -105,6 +107,7 @@ def evaluate(
         intervals=_intervals(sample, mean, resamples, seed),
         pairs={name: mean[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
         pairs_std={name: std[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
+        constants=sample.constants,
         forest=forest,
     )
 

@@ -32,7 +32,7 @@ class Sample:
 
     factors: tuple[Factor, ...]
     y: Floats  # (trials,)
-    constants: tuple[str, ...]  # factors of a single value
+    constants: Mapping[str, object]  # factors of a single value, with it
     notes: tuple[str, ...]
 
 
@@ -63,7 +63,7 @@ def take(
     for name, values in circumstances.items():
         if len(values) != len(trials):
             raise ConfigError(f"factor {name!r} has {len(values)} values for {len(trials)} trials; give one each")
-    used, y, note = _usable(trials, target)
+    used, y, note = usable(trials, target)
     chosen = [trials[i] for i in used]
     names = distinct((name for trial in chosen for name in trial.params), str) if params is None else params
     found = {name: _parameter(name, chosen) for name in names}
@@ -77,12 +77,12 @@ def _sample(factors: Sequence[Factor], y: Floats, notes: Sequence[str]) -> Sampl
     return Sample(
         factors=tuple(factor for factor in factors if factor.scale.size > 1),
         y=y,
-        constants=tuple(factor.name for factor in factors if factor.scale.size == 1),
+        constants={f.name: f.scale.only_value() for f in factors if f.scale.size == 1},
         notes=tuple(notes),
     )
 
 
-def _usable(trials: Sequence[FrozenTrial], target: Target) -> tuple[list[int], Floats, str]:
+def usable(trials: Sequence[FrozenTrial], target: Target) -> tuple[list[int], Floats, str]:
     """Indices and targets of the trials that count, and a sentence on the others."""
     used: list[int] = []
     values: list[float] = []
@@ -158,12 +158,12 @@ def _spanned(scale: Scale, positions: Floats, values: Sequence[object]) -> Scale
     """The part of a scale that these positions span."""
     if isinstance(scale, Interval):
         numbers = np.asarray(values, dtype=np.float64)
-        return Interval(float(numbers.min()), float(numbers.max()), scale.is_log)
+        return replace(scale, low=float(numbers.min()), high=float(numbers.max()))
     if isinstance(scale, Levels):
         low, high = np.searchsorted(scale.places, (positions.min(), positions.max()))
         part = slice(int(low), int(high) + 1)
         weights = scale.weights[part] / scale.weights[part].sum()
-        return Levels(scale.values[part], weights, scale.places[part])
+        return replace(scale, values=scale.values[part], weights=weights, places=scale.places[part])
     indices = np.unique(positions.astype(np.int64))
     weights = scale.weights[indices] / scale.weights[indices].sum()
     return Choices(tuple(scale.values[i] for i in indices), weights)

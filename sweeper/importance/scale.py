@@ -52,6 +52,10 @@ class Choices:
         """The choice at each position."""
         return [self.values[int(position)] for position in positions]
 
+    def only_value(self) -> object:
+        """The value of a scale of size 1."""
+        return self.values[0]
+
     def middles(self) -> Floats:
         """(choices,) the share of the measure in the middle of each."""
         return cumulated(self.weights)[:-1] + self.weights / 2
@@ -64,6 +68,7 @@ class Levels:
     values: tuple[int | float, ...]  # rising
     weights: Floats  # (levels,), sum 1
     places: Floats  # (levels,), rising: positions of the values
+    is_log: bool = False  # whether the numbers are meant on a log scale
 
     @classmethod
     def of(cls, values: Sequence[int | float]) -> Levels:
@@ -93,6 +98,10 @@ class Levels:
         """The number at each position."""
         return [self.values[int(i)] for i in np.searchsorted(self.places, positions)]
 
+    def only_value(self) -> object:
+        """The value of a scale of size 1."""
+        return self.values[0]
+
     def middles(self) -> Floats:
         """(levels,) the share of the measure in the middle of each."""
         return cumulated(self.weights)[:-1] + self.weights / 2
@@ -105,6 +114,7 @@ class Interval:
     low: float
     high: float
     is_log: bool = False
+    is_whole: bool = False  # integers, too many to list
 
     @property
     def size(self) -> float:
@@ -130,8 +140,12 @@ class Interval:
         """The number at each position, none outside the interval."""
         origin, unit, *_ = self._frame()
         numbers = origin + unit * positions
-        found: list[float] = np.clip(np.exp(numbers) if self.is_log else numbers, self.low, self.high).tolist()
-        return found
+        found = np.clip(np.exp(numbers) if self.is_log else numbers, self.low, self.high).tolist()
+        return [round(number) for number in found] if self.is_whole else found
+
+    def only_value(self) -> object:
+        """The value of a scale of size 1."""
+        return self.low
 
     def _ends(self) -> tuple[float, float]:
         return (math.log(self.low), math.log(self.high)) if self.is_log else (self.low, self.high)
