@@ -14,9 +14,7 @@ def main() -> None:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # a lone surrogate is no reason to die while printing
+            stream.reconfigure(errors="backslashreplace")  # a lone surrogate is no reason to die while printing
     try:
         app(prog_name="sweeper")
     except SweeperError as error:

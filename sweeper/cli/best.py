@@ -50,9 +50,7 @@ def best_table(study: StudyRow, rows: Sequence[BestRow], screen: Screen) -> Tabl
     objectives = study.objectives
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     metrics = [
-        name
-        for name in dict.fromkeys(n for row in rows for n in row.metrics)
-        if not _repeats(name, study, rows)
+        name for name in dict.fromkeys(n for row in rows for n in row.metrics) if not _repeats(name, study, rows)
     ]
     columns = (
         Column("trial"),

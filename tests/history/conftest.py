@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.history.database import Written, digits, sqlite_url
+from tests.record.conftest import PostgresServer, postgres_server
+
+__all__ = ["postgres_server"]
 
 
 @pytest.fixture
@@ -18,11 +21,15 @@ def written(tmp_path: Path) -> Iterator[Written]:
     written.close()
 
 
-@pytest.fixture(scope="session")
-def digits_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database with the study digits and nothing else; to be read only."""
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def written_digits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
+    """A database with the study digits and nothing else, on either engine; to be read only."""
     folder = tmp_path_factory.mktemp("digits")
-    written = Written(sqlite_url(folder))
+    url = sqlite_url(folder)
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.url_of(server.create_database())
+    written = Written(url)
     digits(written, folder)
-    yield written.url
+    yield written
     written.close()

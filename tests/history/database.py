@@ -28,11 +28,12 @@ class Written:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.storage = optuna.storages.RDBStorage(url)
+        with_driver = url.replace("postgresql://", "postgresql+psycopg://")
+        self.storage = optuna.storages.RDBStorage(with_driver)
         if url.startswith("sqlite"):  # no test cuts the power, and waiting for the disk is most of what they take
             event.listen(self.storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous = OFF"))
             self.storage.engine.dispose()
-        self.engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        self.engine = create_engine(with_driver)
 
     def study(
         self, name: str, directions: Sequence[str] = ("maximize",), metric_names: Sequence[str] = ()

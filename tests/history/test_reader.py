@@ -12,8 +12,8 @@ from tests.history.database import DISTRIBUTIONS, STARTED, Written, add
 
 
 @pytest.fixture(scope="module")
-def history(digits_url: str) -> History:
-    return History(digits_url)
+def history(written_digits: Written) -> History:
+    return History(written_digits.url)
 
 
 def test_a_study_at_a_glance(history: History) -> None:
@@ -86,8 +86,8 @@ def test_curves_keep_gaps_and_the_last_point_wins(history: History) -> None:
     assert {number: last[number] for number in range(6)} == pytest.approx({n: 0.1 * n for n in range(6)})
 
 
-def test_finished_trials_equal_optunas(history: History, digits_url: str) -> None:
-    study = optuna.load_study(study_name="digits", storage=digits_url)
+def test_finished_trials_equal_optunas(history: History, written_digits: Written) -> None:
+    study = optuna.load_study(study_name="digits", storage=written_digits.storage)
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     theirs = study.get_trials(states=states)
     ours = history.finished("digits")
