@@ -55,10 +55,15 @@ def _paths(node: object, prefix: str) -> Iterator[str]:
 
 
 def _alike(key: str, keys: Collection[str]) -> list[str]:
-    """Keys that a misspelt one may stand for: the same last part elsewhere, or nearly the same letters."""
-    last = key.rpartition(".")[2]
+    """Keys that a misspelt one may stand for: the same last part elsewhere, or a neighbour of nearly its letters."""
+    parent, _, last = key.rpartition(".")
     elsewhere = [other for other in keys if other.rpartition(".")[2] == last and other != key]
-    return elsewhere[:3] or get_close_matches(key, list(keys), 1)
+    if elsewhere:
+        return get_close_matches(key, elsewhere, 1) or elsewhere[:3]
+    neighbours = {other.rpartition(".")[2]: other for other in keys if other.rpartition(".")[0] == parent}
+    if neighbours:
+        return [neighbours[name] for name in get_close_matches(last, neighbours, 1)]
+    return get_close_matches(key, list(keys), 1)
 
 
 def _did_you_mean(names: Collection[str]) -> str:

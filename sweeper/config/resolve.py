@@ -28,10 +28,8 @@ def resolve(config: DictConfig) -> dict[str, object]:
     """
     problems: list[str] = []
     with hydra_config(config):
-        try:
-            plain = {_text(key): _follow(config, key, _text(key), problems) for key in config if key != "hydra"}
-        except RecursionError:
-            raise ConfigError("the config contains itself: an interpolation leads to a node around it") from None
+        keys = [key for key in config if key != "hydra"]
+        plain = {_text(key): _follow(config, key, _text(key), (), problems) for key in keys}
     if problems:
         raise ConfigError("\n".join(problems))
     return plain
@@ -49,8 +47,11 @@ def hydra_config(config: DictConfig) -> Iterator[None]:
         holder.cfg = before
 
 
-def _follow(parent: Any, key: Any, name: str, problems: list[str]) -> object:
-    """The value at parent[key] and below; a key that cannot be resolved is added to `problems`."""
+def _follow(parent: Any, key: Any, name: str, around: tuple[int, ...], problems: list[str]) -> object:
+    """The value at parent[key] and below; a key that cannot be resolved is added to `problems`.
+
+    `around` are the identities of the containers that this one lies in, by way of interpolations too.
+    """
     if OmegaConf.is_missing(parent, key):
         return MISSING
     try:
@@ -60,11 +61,15 @@ def _follow(parent: Any, key: Any, name: str, problems: list[str]) -> object:
     except OmegaConfBaseException as error:
         problems.append(f"{name}: {_raw(parent, key)} cannot be resolved: {first_sentence(error)}")
         return None
+    if not isinstance(value, (DictConfig, ListConfig)):
+        return _plain(value)
+    if id(value) in around:
+        problems.append(f"{name}: {_raw(parent, key)} cannot be resolved: it leads to a node around itself")
+        return None
+    inside = (*around, id(value))
     if isinstance(value, DictConfig):
-        return {_text(below): _follow(value, below, f"{name}.{_text(below)}", problems) for below in value}
-    if isinstance(value, ListConfig):
-        return [_follow(value, index, f"{name}[{index}]", problems) for index in range(len(value))]
-    return _plain(value)
+        return {_text(below): _follow(value, below, f"{name}.{_text(below)}", inside, problems) for below in value}
+    return [_follow(value, index, f"{name}[{index}]", inside, problems) for index in range(len(value))]
 
 
 def _raw(parent: Any, key: Any) -> str:

@@ -73,9 +73,7 @@ class Draft:
             value: Any = override.value()
             is_choice = isinstance(value, ChoiceSweep)
             if override.is_sweep_override() and not is_choice:
-                raise ConfigError(
-                    f"{where}: a condition names one value or some, as model=cnn or model=cnn,vit"
-                )
+                raise ConfigError(f"{where}: a condition names one value or some, as model=cnn or model=cnn,vit")
             switched = {}
             for each in self._read_all(self._lines_of(params, where), where):
                 with self._noting():
@@ -101,9 +99,7 @@ class Draft:
 
     def _lines_of(self, params: Mapping[str, object], where: str) -> list[str]:
         """Overrides as one would type them. Nested mappings are keys with dots, as everywhere in Hydra."""
-        plain: Any = (
-            OmegaConf.to_container(params, resolve=True) if isinstance(params, DictConfig) else params
-        )
+        plain: Any = OmegaConf.to_container(params, resolve=True) if isinstance(params, DictConfig) else params
         lines: list[str] = []
         for key, value in plain.items():
             if not isinstance(key, str):
@@ -214,9 +210,7 @@ class Draft:
         placed = dict(self._parameters)
         waiting = dict(switched)
         while waiting:
-            ready = [
-                key for key in waiting if not any(parent in waiting for parent, _ in conditions[key] or ())
-            ]
+            ready = [key for key in waiting if not any(parent in waiting for parent, _ in conditions[key] or ())]
             if not ready:
                 names = ", ".join(parameter.name for parameter in waiting.values())
                 self._problems.append(f"hydra.sweeper.when: {names} switch each other on; break the circle")

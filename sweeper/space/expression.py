@@ -28,16 +28,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sweeper.errors import ConfigError
 from sweeper.trial import ParamValue
 
-EXACT_INT = (
-    2**53
-)  # databases and samplers keep numbers as doubles: from here on an int may come back as another
+EXACT_INT = 2**53  # databases and samplers keep numbers as doubles: from here on an int may come back as another
 MOST_CHOICES = 1000
 LONGEST_SHOWN = 120  # characters of an override in a message
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
-_WORDS = frozenset(
-    {"null", "true", "false", "inf", "nan"}
-)  # what Hydra reads as something else than a string
+_WORDS = frozenset({"null", "true", "false", "inf", "nan"})  # what Hydra reads as something else than a string
 
 
 def create_parser(config_loader: ConfigLoader) -> OverridesParser:
@@ -99,9 +95,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "brackets are nested too deeply"
     skipped = ("See https://", "Error parsing override")
-    lines = [
-        line.strip() for line in str(error).splitlines() if line.strip(" ^") and not line.startswith(skipped)
-    ]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^") and not line.startswith(skipped)]
     text = " ".join(lines)
     if evaluating := re.match(r"\w+ while evaluating '.*?': (.*)", text):
         return evaluating[1].rstrip(".")
@@ -128,9 +122,7 @@ def _holds_sweep(value: object) -> bool:
     return isinstance(value, (Sweep, Glob))
 
 
-def create_distribution(
-    override: Override, options: Sequence[str]
-) -> tuple[BaseDistribution, frozenset[str]]:
+def create_distribution(override: Override, options: Sequence[str]) -> tuple[BaseDistribution, frozenset[str]]:
     """The distribution of a swept override, and those of its choices that are the text of a list or dict.
 
     `options` are the config names in the group that the override's key selects from; empty if it is no group.
@@ -170,9 +162,7 @@ def _from_interval(sweep: IntervalSweep) -> BaseDistribution:
     if low == high:
         raise ConfigError(f"the interval is empty; to fix the value write {low!r} alone")
     if log and low <= 0:
-        raise ConfigError(
-            f"a log scale starts above 0, not at {low!r}; try a small low, such as {high * 1e-4:.0e}"
-        )
+        raise ConfigError(f"a log scale starts above 0, not at {low!r}; try a small low, such as {high * 1e-4:.0e}")
     return FloatDistribution(low, high, log=log)
 
 
@@ -184,9 +174,7 @@ def _from_range(sweep: RangeSweep) -> BaseDistribution:
     if step == 0:
         raise ConfigError("step 0 leads nowhere; use a step other than 0")
     if "log" in sweep.tags and (step != 1 or isinstance(start, float) or start < 1):
-        raise ConfigError(
-            "a log scale needs whole steps of 1 from 1 or above; use tag(log, interval(low, high))"
-        )
+        raise ConfigError("a log scale needs whole steps of 1 from 1 or above; use tag(log, interval(low, high))")
     if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
         whole = range(start, stop, step)
         if not whole:
@@ -230,9 +218,7 @@ def _from_choices(values: Sequence[object]) -> tuple[BaseDistribution, frozenset
     if not values:
         raise ConfigError("there is nothing to choose from; write choice(a, b)")
     if len(values) > MOST_CHOICES:
-        raise ConfigError(
-            f"{len(values)} choices are more than the {MOST_CHOICES} allowed; use range(…) for numbers"
-        )
+        raise ConfigError(f"{len(values)} choices are more than the {MOST_CHOICES} allowed; use range(…) for numbers")
     choices: list[ParamValue] = []
     literals: set[str] = set()
     for value in values:
@@ -271,21 +257,15 @@ def _check_text(text: str) -> None:
 def _check_exact(*numbers: int) -> None:
     for number in numbers:
         if abs(number) >= EXACT_INT:
-            raise ConfigError(
-                f"{number} is beyond ±(2^53 - 1), where whole numbers are kept exactly; use smaller ones"
-            )
+            raise ConfigError(f"{number} is beyond ±(2^53 - 1), where whole numbers are kept exactly; use smaller ones")
 
 
-def _check_distinct(
-    choice: ParamValue, is_literal: bool, choices: Sequence[ParamValue], literals: set[str]
-) -> None:
+def _check_distinct(choice: ParamValue, is_literal: bool, choices: Sequence[ParamValue], literals: set[str]) -> None:
     for other in choices:
         if choice != other:
             continue
         if type(choice) is not type(other):
-            raise ConfigError(
-                f"choices {other!r} and {choice!r} are equal but of different type; keep one of them"
-            )
+            raise ConfigError(f"choices {other!r} and {choice!r} are equal but of different type; keep one of them")
         if is_literal != (other in literals):
             raise ConfigError(f"choice {choice} stands there as text and as a value; keep one of them")
         raise ConfigError(f"choice {choice!r} stands there twice; keep it once")

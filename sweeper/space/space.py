@@ -90,9 +90,7 @@ class Space:
 
         `params` may have names that the space does not know (from a custom search space); they come last.
         """
-        known = [
-            parameter.override(params[name]) for name, parameter in self._by_name.items() if name in params
-        ]
+        known = [parameter.override(params[name]) for name, parameter in self._by_name.items() if name in params]
         others = [f"{name}={to_text(value)}" for name, value in params.items() if name not in self._by_name]
         return (*self.fixed, *known, *others)
 
