@@ -26,6 +26,7 @@ def launch(tmp_path: Path) -> Sweep:
             ],
             cwd=tmp_path,
             env=os.environ | {"SWEEPER_STORAGE": f"sqlite:///{tmp_path}/sweeper.db"},
+            check=False,
             capture_output=True,
             text=True,
             timeout=240,

@@ -220,7 +220,7 @@ def test_a_killed_driver_leaves_nothing_that_launching_again_does_not_finish(tmp
             time.sleep(0.1)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=120)
 
     assert done.returncode == 0, done.stderr
     trials = study(tmp_path, "app").trials
@@ -260,6 +260,7 @@ def test_sweeper_launch_does_the_same_for_any_script(tmp_path: Path) -> None:
             *("--study", "it's, a study", "--storage", url),
         ],
         cwd=tmp_path,
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,
@@ -282,7 +283,11 @@ def test_sweeper_launch_refuses_what_is_no_hydra_app(tmp_path: Path, text: str |
     if text is not None:
         script.write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "sweeper.cli", "launch", str(script), X], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "sweeper.cli", "launch", str(script), X],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
     assert done.returncode == 4

@@ -1,8 +1,8 @@
 """The journal of one run: every event as a line of JSON, appended and flushed before anything else is done with it.
 
 It lies in the run's folder as `.sweeper/<run>.jsonl`. The database is its projection: (run, seq) names an event for
-ever, so reading a journal twice stores nothing twice. A process killed in mid-write leaves at most one torn last line, which
-no reader counts as an event.
+ever, so reading a journal twice stores nothing twice. A process killed in mid-write leaves at most one torn last line,
+which no reader counts as an event.
 """
 
 from __future__ import annotations

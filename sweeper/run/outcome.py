@@ -88,8 +88,8 @@ def _values_of_mapping(
 ) -> tuple[tuple[float, ...], dict[str, float]]:
     if not spec.metric_names:
         raise InvalidValue(
-            f"the task returned a mapping with the keys {', '.join(map(str, returned)) or 'none'}; say which one is the "
-            "objective with hydra.sweeper.direction={NAME: minimize} or return the number itself"
+            f"the task returned a mapping with the keys {', '.join(map(str, returned)) or 'none'}; say which "
+            "one is the objective with hydra.sweeper.direction={NAME: minimize} or return the number itself"
         )
     missing = [name for name in spec.metric_names if name not in returned]
     if missing:

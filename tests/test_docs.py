@@ -1,0 +1,38 @@
+"""The README cannot drift: its links, its config groups, its commands and its Python are checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sweeper.errors import Interrupted, LaunchError, StorageError, SweeperError, TrialsFailed
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("group", ["sampler", "pruner"])
+def test_every_config_group_is_listed(group: str) -> None:
+    (listed,) = re.findall(rf"\(`hydra/sweeper/{group}=`\): ([a-z, _\n]+)\.", README)
+    shipped = {path.stem for path in (ROOT / "sweeper" / "conf" / "hydra" / "sweeper" / group).glob("*.yaml")}
+
+    assert {name.strip() for name in listed.split(",")} == shipped
+
+
+def test_python_of_the_readme_runs() -> None:
+    for block in re.findall(r"```python\n(.*?)```", README, re.S):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_exit_statuses_are_as_said() -> None:
+    assert (SweeperError.exit_status, StorageError.exit_status) == (2, 3)
+    assert (LaunchError.exit_status, TrialsFailed.exit_status) == (4, 5)
+    assert (Interrupted(2).exit_status, Interrupted(15).exit_status) == (130, 143)
