@@ -106,9 +106,8 @@ class StudyAttr:
 
     def apply(self, batch: Batch) -> None:
         part = batch.part(OptunaRows)
-        if self.study_id not in part.last_numbers:
-            raise KeyError(f"there is no study with the id {self.study_id}")
-        part.put(self.table, self.study_id, self.key, value_json=self.value_json)
+        part.last_number(self.study_id)  # raises where there is no such study
+        part.put(self.table, self.study_id, self.key, {"value_json": self.value_json})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ class NewTrial:
             self.study_id, trial.state, to_utc(trial.datetime_start), to_utc(trial.datetime_complete)
         )
         for table, key, columns in self.children:
-            part.put(table, trial._trial_id, key, **columns)
+            part.put(table, trial._trial_id, key, columns)
         return trial
 
     def _trial(self) -> FrozenTrial:
@@ -166,7 +165,7 @@ class Child:
     def apply(self, batch: Batch) -> None:
         part = batch.part(OptunaRows)
         part.open_trial(self.trial_id)
-        part.put(self.table, self.trial_id, self.key, **self.columns)
+        part.put(self.table, self.trial_id, self.key, self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +204,7 @@ class State:
             row.datetime_complete = to_utc(self.now)
         part.change(self.trial_id)
         for objective, value in enumerate(self.values or ()):
-            part.put(rows.trial_values, self.trial_id, objective, **value_columns(value))
+            part.put(rows.trial_values, self.trial_id, objective, value_columns(value))
         return _moved(row, changed=True)
 
 
@@ -221,13 +220,13 @@ def param_columns(value: float, distribution: BaseDistribution) -> dict[str, obj
 def point_columns(value: float) -> dict[str, object]:
     """The columns of an intermediate value."""
     stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    return {"intermediate_value": stored, "intermediate_value_type": kind}
+    return {"intermediate_value": stored, "intermediate_value_type": kind.name}
 
 
 def value_columns(value: float) -> dict[str, object]:
     """The columns of an objective value."""
     stored, kind = TrialValueModel.value_to_stored_repr(value)
-    return {"value": stored, "value_type": kind}
+    return {"value": stored, "value_type": kind.name}
 
 
 def children_of(trial: FrozenTrial) -> tuple[ChildRow, ...]:

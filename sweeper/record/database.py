@@ -21,6 +21,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from sweeper.errors import StorageError
+from sweeper.record.failure import is_busy, reason
 from sweeper.record.place import check_place
 from sweeper.record.schema import bring_up_to_date
 
@@ -123,12 +124,6 @@ def make_engine(url: URL) -> Engine:
     return engine
 
 
-def is_busy(error: DBAPIError) -> bool:
-    """Whether SQLite refused because another process holds the lock."""
-    text = str(error.orig)
-    return isinstance(error, OperationalError) and ("database is locked" in text or "table is locked" in text)
-
-
 def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -168,23 +163,22 @@ def _said_plainly(database: Database) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if database.dialect == "postgresql":
             raise StorageError(
-                f"{database.url} cannot be used ({reason}): check that the server runs and the URL is right"
+                f"{database.url} cannot be used ({reason(error)}): check that the server runs and the URL is right"
             ) from error
-        raise StorageError(f"{database.url} cannot be used: {_sqlite_advice(reason)}") from error
+        raise StorageError(f"{database.url} cannot be used: {_sqlite_advice(reason(error))}") from error
 
 
-def _sqlite_advice(reason: str) -> str:
-    if "not a database" in reason:
+def _sqlite_advice(why: str) -> str:
+    if "not a database" in why:
         return "the file is no SQLite database; give another path"
-    if "readonly" in reason:
+    if "readonly" in why:
         return "it is read-only; chmod u+w the file and its folder, or give another path"
-    if "full" in reason:
+    if "full" in why:
         return "its disk is full; free some space and try again"
-    if "malformed" in reason:
+    if "malformed" in why:
         return "the file is damaged; restore it from a backup, or save what is left with `sqlite3 FILE .recover`"
-    if "locked" in reason:
+    if "locked" in why:
         return "another process has kept it locked; end that process and try again"
-    return reason
+    return why

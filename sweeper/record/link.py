@@ -10,34 +10,20 @@ from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from sweeper.record.database import Database, is_busy
+from sweeper.record.database import Database
+from sweeper.record.failure import is_busy, is_outage
+from sweeper.record.statement import raw
 
 _PATIENCE_S = 2.0  # how long a read waits for a write in progress
 _REST_S = 1.0  # a read does not knock again at a database that was gone this short a while ago
-
-# SQLSTATEs after which the same transaction may succeed later: connection lost, rolled back (deadlock,
-# serialization), no resources, operator intervention, system error, a standby that is still read-only, a
-# lock.
-_PASSING = ("08", "40", "53", "57", "58", "25006", "55P03")
-_PASSING_SQLITE = ("locked", "full", "disk I/O error", "readonly", "unable to open")
 
 T = TypeVar("T")
 
 
 class Unreachable(Exception):
     """The database cannot be read just now."""
-
-
-def is_outage(error: DBAPIError) -> bool:
-    """Whether the database is to blame and not the statement: the same transaction may succeed later."""
-    if error.connection_invalidated:
-        return True
-    if not hasattr(error.orig, "sqlstate"):
-        return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _PASSING_SQLITE)
-    state = getattr(error.orig, "sqlstate", None)
-    return isinstance(error, OperationalError) if state is None else str(state).startswith(_PASSING)
 
 
 class Link:
@@ -72,7 +58,7 @@ class Link:
                 raise Unreachable(f"{self.name} cannot be reached")
             with self.held() as connection:
                 return query(connection)
-        except DBAPIError as error:
+        except Exception as error:
             if is_outage(error):
                 raise Unreachable(f"{self.name} cannot be reached") from error
             raise
@@ -82,20 +68,20 @@ class Link:
     def version(self, connection: Connection) -> Hashable:
         """What stays equal for as long as nobody else has written, as far as the engine can tell."""
         if self.dialect == "sqlite":
-            return self._generation, connection.exec_driver_sql("PRAGMA data_version").scalar()
+            return self._generation, raw(connection).execute("PRAGMA data_version").fetchone()
         return object()
 
     def begin(self, connection: Connection) -> None:
         """Start a transaction that writes."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
+        raw(connection).execute("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
 
     def commit(self, connection: Connection) -> None:
         """End it; when this raises, whether it was committed is unknown."""
-        connection.exec_driver_sql("COMMIT")
+        raw(connection).execute("COMMIT")
 
     def roll_back(self, connection: Connection) -> None:
         """End it without a trace."""
-        connection.exec_driver_sql("ROLLBACK")
+        raw(connection).execute("ROLLBACK")
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -109,7 +95,7 @@ class Link:
         return self._connection
 
     def _recover(self, error: BaseException) -> None:
-        if isinstance(error, DBAPIError) and is_outage(error) and not is_busy(error):
+        if is_outage(error) and not is_busy(error):
             self._failed_at = time.monotonic()
             self._drop()
         elif self._connection is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from sweeper.record.statement import execute_all, upsert
+from sweeper.record.statement import Sql, is_one_of, listed, upsert
 
 studies: Table = models.StudyModel.__table__
 study_directions: Table = models.StudyDirectionModel.__table__
@@ -28,42 +27,15 @@ trial_values: Table = models.TrialValueModel.__table__
 trial_points: Table = models.TrialIntermediateValueModel.__table__
 trial_heartbeats: Table = models.TrialHeartbeatModel.__table__
 
-_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
-_LOCKED_STUDIES = (
-    select(studies.c.study_id)
-    .where(studies.c.study_id.in_(_IDS))
-    .order_by(studies.c.study_id)
-    .with_for_update(key_share=True)  # others may still write rows that refer to the study
-)
-_LOCKED_TRIALS = (
-    select(
-        trials.c.trial_id, trials.c.study_id, trials.c.number, trials.c.state, trials.c.datetime_start,
-        trials.c.datetime_complete,
-    )
-    .where(trials.c.trial_id.in_(_IDS))
-    .order_by(trials.c.trial_id)
-    .with_for_update()
-)  # fmt: skip
-_LAST_NUMBER = (
-    select(trials.c.number).where(trials.c.study_id == bindparam("study")).order_by(trials.c.trial_id.desc()).limit(1)
-)
-_NEW_TRIAL = insert(trials).returning(trials.c.trial_id)
-_CHANGED_TRIAL = update(trials).where(trials.c.trial_id == bindparam("id"))  # what it sets, the rows say
-
-
-@functools.cache
-def _upserts(dialect: str) -> dict[Table, Executable]:
-    return {
-        trial_params: upsert(dialect, trial_params, "param_value", "distribution_json", key=("trial_id", "param_name")),
-        trial_values: upsert(dialect, trial_values, "value", "value_type", key=("trial_id", "objective")),
-        trial_user_attrs: upsert(dialect, trial_user_attrs, "value_json", key=("trial_id", "key")),
-        trial_system_attrs: upsert(dialect, trial_system_attrs, "value_json", key=("trial_id", "key")),
-        trial_points: upsert(
-            dialect, trial_points, "intermediate_value", "intermediate_value_type", key=("trial_id", "step")
-        ),
-        study_user_attrs: upsert(dialect, study_user_attrs, "value_json", key=("study_id", "key")),
-        study_system_attrs: upsert(dialect, study_system_attrs, "value_json", key=("study_id", "key")),
-    }
+_CHILDREN: dict[Table, tuple[tuple[str, str], tuple[str, ...]]] = {  # each with its key and its other columns
+    trial_params: (("trial_id", "param_name"), ("param_value", "distribution_json")),
+    trial_values: (("trial_id", "objective"), ("value", "value_type")),
+    trial_user_attrs: (("trial_id", "key"), ("value_json",)),
+    trial_system_attrs: (("trial_id", "key"), ("value_json",)),
+    trial_points: (("trial_id", "step"), ("intermediate_value", "intermediate_value_type")),
+    study_user_attrs: (("study_id", "key"), ("value_json",)),
+    study_system_attrs: (("study_id", "key"), ("value_json",)),
+}
 
 
 @dataclass(slots=True)
@@ -80,14 +52,16 @@ class TrialRow:
 class OptunaRows:
     """The part of a transaction that Optuna's tables have in it.
 
-    Studies that get a trial are locked before their last number is read, and trials before their state is:
-    two processes never give out one number, never claim one trial. Optuna's own storage takes the same locks.
+    Studies that get a trial are locked before their last number is read, and trials before their state is: two
+    processes never give out one number, never claim one trial. Optuna's own storage takes the same locks.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.trials: dict[int, TrialRow] = {}
-        self.last_numbers: dict[int, int] = {}  # of the studies asked for, as far as they exist; -1 without trials
+        self.last_numbers: dict[int, int] = {}  # of the studies asked for that exist; -1 for one without trials
+        self._dialect = connection.dialect.name
+        self._sql = _statements(self._dialect)
         self._wanted_studies: set[int] = set()
         self._wanted_trials: set[int] = set()
         self._changed: set[int] = set()
@@ -103,36 +77,34 @@ class OptunaRows:
 
     def fetch(self) -> None:
         if self._wanted_studies:
-            locked = self._select(_LOCKED_STUDIES, self._wanted_studies)
-            for (study_id,) in locked:
-                last = self.connection.execute(_LAST_NUMBER, {"study": study_id}).scalar()
+            ids = {"ids": listed(self._dialect, self._wanted_studies)}
+            if self._dialect == "postgresql":  # SQLite has locked everything already
+                self._sql.lock_studies.run(self.connection, ids)
+            for study_id, last in self._sql.last_numbers.run(self.connection, ids):
                 self.last_numbers[study_id] = -1 if last is None else last
         if self._wanted_trials:
-            for row in self._select(_LOCKED_TRIALS, self._wanted_trials):
-                self.trials[row.trial_id] = TrialRow(
-                    row.study_id, row.number, row.state, row.datetime_start, row.datetime_complete
+            ids = {"ids": listed(self._dialect, self._wanted_trials)}
+            for row in self._sql.lock_trials.run(self.connection, ids):
+                self.trials[row[0]] = TrialRow(
+                    row[1], row[2], TrialState[row[3]], _from_driver(row[4]), _from_driver(row[5])
                 )
 
     def new_trial(
         self, study_id: int, state: TrialState, start: datetime | None, complete: datetime | None
     ) -> tuple[int, int]:
         """Insert a trial; returns its id and its number. Raises KeyError where there is no such study."""
-        if study_id not in self.last_numbers:
-            raise KeyError(f"there is no study with the id {study_id}")
-        row = TrialRow(study_id, self.last_numbers[study_id] + 1, state, start, complete)
-        trial_id = self.connection.execute(
-            _NEW_TRIAL,
-            {
-                "study_id": study_id,
-                "number": row.number,
-                "state": state,
-                "datetime_start": start,
-                "datetime_complete": complete,
-            },
-        ).scalar_one()
+        row = TrialRow(study_id, self.last_number(study_id) + 1, state, start, complete)
+        columns = {"study_id": study_id, "number": row.number, **self._columns_of(row)}
+        (trial_id,) = self._sql.new_trial.run(self.connection, columns).fetchone()
         self.last_numbers[study_id] = row.number
         self.trials[trial_id] = row
         return trial_id, row.number
+
+    def last_number(self, study_id: int) -> int:
+        """The number of a study's last trial, -1 without trials. Raises KeyError where there is no such study."""
+        if study_id not in self.last_numbers:
+            raise KeyError(f"there is no study with the id {study_id}")
+        return self.last_numbers[study_id]
 
     def open_trial(self, trial_id: int) -> TrialRow:
         """A trial that may still be changed. Raises KeyError, or UpdateFinishedTrialError."""
@@ -147,40 +119,67 @@ class OptunaRows:
         """The trial's row is to be written as it is in `trials` when the batch is complete."""
         self._changed.add(trial_id)
 
-    def put(self, table: Table, *key: int | str, **columns: object) -> None:
-        """A row of a child table, inserted or replaced; `key` is its owner's id and its name, step or
-        objective.
+    def put(self, table: Table, owner: int, key: int | str, columns: dict[str, object]) -> None:
+        """A row of a child table, inserted or replaced: `owner` is a trial's or study's id, `key` a name, a step or
+        an objective.
         """
-        names = _KEYS[table]
-        self._rows[table][key] = dict(zip(names, key, strict=True)) | columns
+        names = _CHILDREN[table][0]
+        self._rows[table][owner, key] = {names[0]: owner, names[1]: key, **columns}
 
     def flush(self) -> None:
-        execute_all(self.connection, _CHANGED_TRIAL, [self._trial_row(one) for one in sorted(self._changed)])
+        changed = [{"id": one, **self._columns_of(self.trials[one])} for one in sorted(self._changed)]
+        self._sql.change_trial.run_all(self.connection, changed)
         for table, rows in self._rows.items():
-            execute_all(self.connection, _upserts(self.connection.dialect.name)[table], list(rows.values()))
+            self._sql.put[table].run_all(self.connection, list(rows.values()))
 
-    def _trial_row(self, trial_id: int) -> dict[str, object]:
-        row = self.trials[trial_id]
+    def _columns_of(self, row: TrialRow) -> dict[str, object]:
+        def stored(time: datetime | None) -> object:
+            if time is None or self._dialect == "postgresql":
+                return time
+            return time.isoformat(" ", "microseconds")
+
         return {
-            "id": trial_id,
-            "state": row.state,
-            "datetime_start": row.datetime_start,
-            "datetime_complete": row.datetime_complete,
+            "new_state": row.state.name,
+            "new_start": stored(row.datetime_start),
+            "new_complete": stored(row.datetime_complete),
         }
 
-    def _select(self, statement: Executable, ids: Iterable[int]) -> Sequence[Any]:
-        return self.connection.execute(statement, {"ids": sorted(ids)}).all()
+
+class _Statements:
+    """The statements of one dialect. Enums go as their names, times as SQLAlchemy has its driver store them."""
+
+    def __init__(self, dialect: str) -> None:
+        of_ids = is_one_of(dialect, studies.c.study_id, "ids")
+        lock = select(studies.c.study_id).where(of_ids).order_by(studies.c.study_id)
+        # Not FOR UPDATE, so that others may still write rows that refer to the study.
+        self.lock_studies = Sql(dialect, lock.with_for_update(key_share=True))
+        newest = trials.alias("newest")
+        newest_id = select(func.max(newest.c.trial_id)).where(newest.c.study_id == studies.c.study_id)
+        last = select(trials.c.number).where(trials.c.trial_id == newest_id.correlate(studies).scalar_subquery())
+        self.last_numbers = Sql(dialect, select(studies.c.study_id, last.scalar_subquery()).where(of_ids))
+        row = select(
+            *(trials.c.trial_id, trials.c.study_id, trials.c.number, trials.c.state),
+            *(trials.c.datetime_start, trials.c.datetime_complete),
+        ).where(is_one_of(dialect, trials.c.trial_id, "ids"))
+        self.lock_trials = Sql(dialect, row.order_by(trials.c.trial_id).with_for_update())
+        changes = {
+            "state": bindparam("new_state", type_=trials.c.state.type),
+            "datetime_start": bindparam("new_start", type_=trials.c.datetime_start.type),
+            "datetime_complete": bindparam("new_complete", type_=trials.c.datetime_complete.type),
+        }
+        new = insert(trials).values(changes).values(number=bindparam("number"), study_id=bindparam("study_id"))
+        self.new_trial = Sql(dialect, new.returning(trials.c.trial_id))
+        self.change_trial = Sql(dialect, update(trials).where(trials.c.trial_id == bindparam("id")).values(changes))
+        self.put = {
+            table: Sql(dialect, upsert(dialect, table, *others, key=key)) for table, (key, others) in _CHILDREN.items()
+        }
 
 
-_KEYS: dict[Table, tuple[str, str]] = {
-    trial_params: ("trial_id", "param_name"),
-    trial_values: ("trial_id", "objective"),
-    trial_user_attrs: ("trial_id", "key"),
-    trial_system_attrs: ("trial_id", "key"),
-    trial_points: ("trial_id", "step"),
-    study_user_attrs: ("study_id", "key"),
-    study_system_attrs: ("study_id", "key"),
-}
+_statements = functools.cache(_Statements)
+
+
+def _from_driver(time: str | datetime | None) -> datetime | None:
+    return datetime.fromisoformat(time) if isinstance(time, str) else time
 
 
 def to_utc(local: datetime | None) -> datetime | None:

@@ -1,33 +1,42 @@
-"""Statements that both engines understand, from SQLAlchemy's two dialects that know ON CONFLICT."""
+"""Statements that both engines understand, and a way to run them that costs little."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Insert, Table
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Insert,
+    Integer,
+    Table,
+    any_,
+    bindparam,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.dml import ReturningInsert
 
 
 def upsert(dialect: str, table: Table, *columns: str, key: Sequence[str] = (), later: str | None = None) -> Insert:
-    """INSERT … ON CONFLICT (key, by default the primary key) DO UPDATE of `columns`.
+    """INSERT … ON CONFLICT (key, by default the primary key) DO UPDATE of `columns`; a row gives key and columns.
 
     With `later`, an existing row is replaced only where the new one's value in that column is greater.
     """
     elements = list(key) or [column.name for column in table.primary_key]
-    if dialect == "sqlite":
-        lite = sqlite.insert(table)
-        return lite.on_conflict_do_update(
-            index_elements=elements,
-            set_={column: lite.excluded[column] for column in columns},
-            where=None if later is None else table.c[later] < lite.excluded[later],
-        )
-    post = postgresql.insert(table)
-    return post.on_conflict_do_update(
+    given = {column: bindparam(column, type_=table.c[column].type) for column in (*elements, *columns)}
+    statement = (sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)).values(given).inline()
+    new = statement.excluded
+    return statement.on_conflict_do_update(
         index_elements=elements,
-        set_={column: post.excluded[column] for column in columns},
-        where=None if later is None else table.c[later] < post.excluded[later],
+        set_={column: new[column] for column in columns},
+        where=None if later is None else table.c[later] < new[later],
     )
 
 
@@ -41,3 +50,47 @@ def execute_all(connection: Connection, statement: Executable, rows: Sequence[di
     """Run a statement for each row; for one row without the detour through executemany."""
     if rows:
         connection.execute(statement, rows if len(rows) > 1 else rows[0])
+
+
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),
+    "postgresql": psycopg.dialect(),  # type: ignore[no-untyped-call]
+}
+
+
+class Sql:
+    """A statement compiled once, whose parameters are a mapping of the driver's own types.
+
+    What SQLAlchemy does for each execution costs it 30 µs, SQLite's whole work on a row 5. Failures are the driver's.
+    """
+
+    def __init__(self, dialect: str, statement: ClauseElement) -> None:
+        self.text = str(statement.compile(dialect=_DIALECTS[dialect]))
+
+    def run(self, connection: Connection, row: Mapping[str, object]) -> Any:
+        """The cursor of one execution."""
+        return raw(connection).execute(self.text, row)
+
+    def run_all(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """One execution for each row."""
+        if len(rows) == 1:
+            raw(connection).execute(self.text, rows[0])
+        elif rows:
+            raw(connection).cursor().executemany(self.text, rows)
+
+
+def raw(connection: Connection) -> Any:
+    """The driver's connection, sqlite3's or psycopg's."""
+    return connection.connection.dbapi_connection
+
+
+def is_one_of(dialect: str, column: ColumnElement[int], name: str) -> ColumnElement[bool]:
+    """Whether a column's value is in a list given as the parameter `name`, made by `listed`."""
+    if dialect == "sqlite":
+        return column.in_(text(f"SELECT value FROM json_each(:{name})"))
+    return column == any_(bindparam(name, type_=postgresql.ARRAY(Integer)))
+
+
+def listed(dialect: str, values: Iterable[int]) -> object:
+    """The parameter for `is_one_of`, in ascending order."""
+    return json.dumps(sorted(values)) if dialect == "sqlite" else sorted(values)

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from sweeper.errors import StorageError
 from sweeper.record.database import Database
-from sweeper.record.link import Link, is_outage
-from sweeper.record.statement import upsert
+from sweeper.record.failure import is_outage, is_refusal, reason
+from sweeper.record.link import Link
+from sweeper.record.statement import Sql, upsert
 from sweeper.record.tables import writers
 
 _log = logging.getLogger(__name__)
@@ -106,7 +106,10 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self.link = Link(database)
-        self._mark = upsert(database.dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq)
+        self._mark = Sql(
+            database.dialect,
+            upsert(database.dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq),
+        )
         self._key = uuid.uuid4().hex
         self._seq = 0
         self._queue: deque[_Waiting] = deque()
@@ -184,7 +187,7 @@ class Writer:
                     _announce(taken, answers)
                 break
             except Exception as error:
-                if not (isinstance(error, DBAPIError) and is_outage(error)):
+                if not is_outage(error):
                     self._isolate(taken, error)
                     return
             time.sleep(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)])
@@ -194,19 +197,21 @@ class Writer:
     def _is_first(self, connection: Connection) -> bool:
         """Mark the transaction with its number; False when that number is in the database already.
 
-        An earlier attempt whose end the server has not decided yet holds the writer's row: this waits for it.
+        An earlier attempt whose end the server has not decided yet holds the writer's row: this waits for it. SQLite
+        has no wire on which an answer could be lost: a COMMIT that failed there was none.
         """
+        if self.link.dialect == "sqlite":
+            return True
         row = {"writer": self._key, "seq": self._seq, "written_at": time.time()}
-        return connection.execute(self._mark, row).first() is not None
+        return self._mark.run(connection, row).fetchone() is not None
 
     def _isolate(self, taken: list[_Waiting], error: Exception) -> None:
         if len(taken) > 1:
             for waiting in taken:
                 self._write([waiting])
             return
-        if isinstance(error, DBAPIError):
-            reason = str(error.orig).strip().partition("\n")[0]
-            refused = StorageError(f"{self.link.name} refused to store a value: {reason}")
+        if is_refusal(error):
+            refused = StorageError(f"{self.link.name} refused to store a value: {reason(error)}")
             refused.__cause__ = error
             error = refused
         _resolve(taken[0], _Answer(error=error))
@@ -227,9 +232,9 @@ def _decide(connection: Connection, taken: list[_Waiting]) -> list[_Answer]:
 def _answer(write: Write[Any], batch: Batch) -> _Answer:
     try:
         return _Answer(write.apply(batch))
-    except DBAPIError:
-        raise  # it has ended the transaction
     except Exception as error:
+        if is_refusal(error):
+            raise  # it has ended the transaction
         return _Answer(error=error)
 
 
