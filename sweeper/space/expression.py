@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from functools import wraps
 from typing import Any
@@ -43,7 +44,8 @@ def create_parser(config_loader: ConfigLoader) -> OverridesParser:
     functions.definitions["choice"] = inspect.Signature([anything])
     for name in ("interval", "range"):
         functions.functions[name] = _numbers_only(functions.functions[name])
-    functions.functions["int"] = _whole_bounds_only(functions.functions["int"])
+    functions.functions["int"] = _cast(functions.functions["int"], int)
+    functions.functions["float"] = _cast(functions.functions["float"], float)
     return OverridesParser(functions=functions, config_loader=config_loader)
 
 
@@ -57,21 +59,26 @@ def _numbers_only(function: Any) -> Any:
     return checked
 
 
-def _whole_bounds_only(function: Any) -> Any:
+def _cast(function: Any, kind: type[int] | type[float]) -> Any:
+    """`int(…)` and `float(…)`: of a range they cast its bounds, and no bound loses its fraction unseen."""
+
     @wraps(function)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        for sweep in (*args, *kwargs.values()):
-            bounds: tuple[Any, ...] = ()
-            if isinstance(sweep, IntervalSweep):
-                bounds = (sweep.start, sweep.end)
-            elif isinstance(sweep, RangeSweep):
-                bounds = (sweep.start, sweep.stop, sweep.step)
-            for bound in bounds:
-                if not float(bound).is_integer():
-                    raise ValueError(f"{bound} is no whole number, as int(…) needs")
+    def cast(*args: Any, **kwargs: Any) -> Any:
+        sweep = kwargs.get("value", args[0] if len(args) == 1 else None)
+        bounds: dict[str, Any] = {}
+        if isinstance(sweep, RangeSweep):
+            bounds = {"start": sweep.start, "stop": sweep.stop, "step": sweep.step}
+        elif isinstance(sweep, IntervalSweep):
+            bounds = {"start": sweep.start, "end": sweep.end}
+        for bound in bounds.values():
+            if kind is int and not float(bound).is_integer():
+                raise ValueError(f"{bound} is no whole number, as int(…) needs")
+        if isinstance(sweep, RangeSweep):
+            casted: dict[str, Any] = {name: kind(bound) for name, bound in bounds.items()}
+            return replace(sweep, **casted)
         return function(*args, **kwargs)
 
-    return checked
+    return cast
 
 
 def read(parser: OverridesParser, line: str) -> Override:
@@ -94,7 +101,7 @@ def _reason(error: Exception) -> str:
     """What Hydra's parser errors mean, which span lines and list token names, as the end of one sentence."""
     if isinstance(error, RecursionError):
         return "brackets are nested too deeply"
-    skipped = ("See https://", "Error parsing override")
+    skipped = ("See https://", "Error parsing override", "Error when parsing index")
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^") and not line.startswith(skipped)]
     text = " ".join(lines)
     if evaluating := re.match(r"\w+ while evaluating '.*?': (.*)", text):
@@ -173,7 +180,7 @@ def _from_range(sweep: RangeSweep) -> BaseDistribution:
         raise ConfigError("bounds and step must be finite numbers")
     if step == 0:
         raise ConfigError("step 0 leads nowhere; use a step other than 0")
-    if "log" in sweep.tags and (step != 1 or isinstance(start, float) or start < 1):
+    if "log" in sweep.tags and (step != 1 or not isinstance(start, int) or start < 1):
         raise ConfigError("a log scale needs whole steps of 1 from 1 or above; use tag(log, interval(low, high))")
     if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
         whole = range(start, stop, step)

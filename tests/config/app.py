@@ -12,6 +12,7 @@ from textwrap import dedent
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
@@ -57,6 +58,7 @@ class App:
 @contextmanager
 def singletons_restored() -> Iterator[None]:
     """As Hydra's fixture `hydra_restore_singletons`, for fixtures that outlive one test."""
+    Plugins.instance()  # what it registers once per process is part of the state to come back to
     state = deepcopy(Singleton.get_state())
     yield
     Singleton.set_state(state)

@@ -259,7 +259,7 @@ def test_all_that_hydra_refuses_is_told_at_once(warm: Composer) -> None:
 def test_a_group_that_must_be_chosen_is_asked_for(tmp_path: Path, hydra_restore_singletons: None) -> None:
     files = FILES | {"config.yaml": "{defaults: [{model: '???'}, {opt: '???'}, _self_], lr: 1}"}
     composer = open_app(tmp_path, files).composer()
-    with pytest.raises(ConfigError, match=r"^the config cannot be composed: You must specify 'opt'.* adam sgd$"):
+    with pytest.raises(ConfigError, match=r"^the config cannot be composed: .*You must specify 'opt'.* adam sgd$"):
         composer.compose(["model=mlp"], 0, "0")
     with pytest.raises(ConfigError, match=r"^model=cmn: there is no config 'cmn'"):
         composer.compose(["opt=sgd", "model=cmn"], 0, "0")
