@@ -140,8 +140,10 @@ class Interval:
         """The number at each position, none outside the interval."""
         origin, unit, *_ = self._frame()
         numbers = origin + unit * positions
-        found = np.clip(np.exp(numbers) if self.is_log else numbers, self.low, self.high).tolist()
-        return [round(number) for number in found] if self.is_whole else found
+        found: list[float] = np.clip(np.exp(numbers) if self.is_log else numbers, self.low, self.high).tolist()
+        if self.is_whole:
+            return [min(max(round(number), math.ceil(self.low)), math.floor(self.high)) for number in found]
+        return found
 
     def only_value(self) -> object:
         """The value of a scale of size 1."""
