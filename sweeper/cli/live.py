@@ -21,7 +21,8 @@ from sweeper.trial import Ended, Event, TrialSpec
 _REFRESHES_PER_S = 4
 _MOST_RUNNING = 10  # lines
 _FEWEST_RUNNING = 2
-_OTHER_LINES = 12  # what the picture needs besides
+_OTHER_LINES = 11  # what the picture needs besides, failures aside
+_LOW_TERMINAL = 20  # lines below which one failure is shown and not all that are kept
 _LONGEST_ERROR = 200  # characters
 _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "yellow", TrialState.FAIL: "red"}
 
@@ -75,12 +76,13 @@ class LiveDisplay:
 
 def picture(progress: Progress, now: float, height: int) -> RenderableType:
     """The whole picture, at most `height` lines high where that leaves room for what matters."""
-    most = max(min(_MOST_RUNNING, height - _OTHER_LINES), _FEWEST_RUNNING)
+    failures = list(_failures(progress))[-1 if height < _LOW_TERMINAL else 0 :]
+    most = max(min(_MOST_RUNNING, height - _OTHER_LINES - len(failures)), _FEWEST_RUNNING)
     parts: list[RenderableType] = [_heading(progress, now), _facts(progress)]
     if progress.running:
         parts += [Text(), _running_table(progress, now, most)]
-    if progress.recent_failures:
-        parts += [Text(), *_failures(progress)]
+    if failures:
+        parts += [Text(), *failures]
     if progress.notice:
         parts += [Text(), Text(progress.notice, style="bold yellow", no_wrap=True, overflow="ellipsis")]
     return Group(*parts)

@@ -80,12 +80,12 @@ def plain(table: Table) -> Iterator[str]:
 def rich_table(table: Table) -> RichTable:
     """The table for a terminal: cells that are still too wide fold over several lines."""
     shown = RichTable(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
-    for i, column in enumerate(table.columns):
+    for column in table.columns:
         shown.add_column(
             Text(column.title),
             justify="right" if column.is_number else "left",
             overflow="fold",
-            no_wrap=column.is_number or i == 0,
+            no_wrap=column.is_number,
         )
     for row in table.rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeper.cli import machine
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def _refused(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")
+
+
+@settings(max_examples=50)
+@given(JSON)
+def test_json_is_strict_and_ascii(found: object) -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        machine.print_json(found)
+    assert out.getvalue().isascii()
+    assert json.loads(out.getvalue(), parse_constant=_refused) == machine.plain(found)
+
+
+def test_what_is_not_finite_is_a_string() -> None:
+    assert machine.plain({"a": [math.nan, math.inf, -math.inf]}) == {"a": ["NaN", "Infinity", "-Infinity"]}
+
+
+@given(st.text() | st.floats() | st.integers() | st.booleans() | st.none())
+def test_no_cell_is_a_formula_and_numbers_stay_numbers(found: object) -> None:
+    shown = machine.cell(found)
+    if isinstance(found, (int, float)) and not isinstance(found, bool):
+        assert float(shown) == found or math.isnan(float(found))
+    elif shown[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        float(shown)
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("-5", "-5"),
+        ("-1e3", "-1e3"),
+        ("-inf", "-inf"),
+        ("-5+cmd|'/c calc'!A0", "'-5+cmd|'/c calc'!A0"),
+        ("+1 ", "'+1 "),
+        ("-1_000", "'-1_000"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("a=1", "a=1"),
+        (True, "true"),
+        (None, ""),
+    ],
+)
+def test_cells(found: object, shown: str) -> None:
+    assert machine.cell(found) == shown
+
+
+def test_csv_joins_the_columns_of_all_records(capsys: pytest.CaptureFixture[str]) -> None:
+    machine.print_csv(
+        [{"n": 0, "params": {"a": 1}}, {"n": 1, "params": {"b": 'x"\n,'}, "tags": ["u", 1]}], columns=("n", "state")
+    )
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert rows == [
+        ["n", "state", "params.a", "params.b", "tags"],
+        ["0", "", "1", "", ""],
+        ["1", "", "", 'x"\n,', '["u", 1]'],
+    ]
+
+
+def test_csv_of_nothing_has_its_header(capsys: pytest.CaptureFixture[str]) -> None:
+    machine.print_csv([], columns=("number", "state"))
+    assert capsys.readouterr().out == "number,state\n"
