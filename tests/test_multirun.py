@@ -60,6 +60,7 @@ def test_a_sweep_of_an_unmodified_app_is_on_record(launch: Sweep, tmp_path: Path
     assert sweep.space == {"x": "interval(-5, 5)", "y": "1,2"}
 
 
+@pytest.mark.slow
 def test_launching_again_finishes_what_is_missing(launch: Sweep, tmp_path: Path) -> None:
     for target in (2, 5, 5):
         assert launch(f"hydra.sweeper.n_trials={target}", X).returncode == 0
@@ -69,6 +70,7 @@ def test_launching_again_finishes_what_is_missing(launch: Sweep, tmp_path: Path)
     assert len({trial.params["x"] for trial in trials}) == 5
 
 
+@pytest.mark.slow
 def test_a_grid_is_tried_whole_and_once(launch: Sweep, tmp_path: Path) -> None:
     done = launch("hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=100", "x=1,2,3", "y=range(0, 2)")
 
@@ -99,6 +101,7 @@ def test_every_pruner_can_be_chosen(launch: Sweep, tmp_path: Path, pruner: str) 
     assert len(study(tmp_path).trials) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -141,6 +144,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("returned", ["None", "float('nan')", "'high'"])
 def test_a_task_that_returns_no_number_fails_alone(launch: Sweep, tmp_path: Path, returned: str) -> None:
     script = tmp_path / "bad.py"
@@ -153,6 +157,7 @@ def test_a_task_that_returns_no_number_fails_alone(launch: Sweep, tmp_path: Path
     assert sorted(trial.state.name for trial in stored.trials) == ["COMPLETE", "COMPLETE", "FAIL"]
 
 
+@pytest.mark.slow
 def test_editing_the_config_tree_while_the_sweep_runs_changes_no_later_trial(launch: Sweep, tmp_path: Path) -> None:
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "a.yaml").write_text("size: 1\n")
@@ -181,6 +186,7 @@ if __name__ == "__main__":
     assert values == {("a", 1): 1, ("a", 2): 2, ("b", 1): 2, ("b", 2): 4}
 
 
+@pytest.mark.slow
 def test_no_password_reaches_the_record(launch: Sweep, tmp_path: Path) -> None:
     secret = "hunter2hunter2"
     script = tmp_path / "app.py"
@@ -252,6 +258,7 @@ def test_a_signal_ends_the_sweep_in_order(tmp_path: Path, number: int, status: i
     assert sweep.outcome == "stopped"
 
 
+@pytest.mark.slow
 def test_sweeper_launch_does_the_same_for_any_script(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
     done = subprocess.run(
@@ -295,6 +302,7 @@ def test_sweeper_launch_refuses_what_is_no_hydra_app(tmp_path: Path, text: str |
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_several_objectives_from_a_mapping(launch: Sweep, tmp_path: Path) -> None:
     script = tmp_path / "app.py"
     script.write_text(BAD_TASK.format(returned="None").replace("else 1.0", "else {'acc': cfg.n, 'ms': -cfg.n, 'b': 7}"))

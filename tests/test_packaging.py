@@ -53,9 +53,9 @@ def test_the_wheel_sweeps_in_an_empty_environment(wheel: Path, tmp_path: Path) -
     script = tmp_path / "elsewhere" / "train.py"
     script.parent.mkdir()
     script.write_bytes((ROOT / "studies" / "quadratic" / "train.py").read_bytes())
+    settings = ["hydra.sweeper.n_trials=3", "x=interval(-5, 5)", "hydra.sweeper.storage=sqlite:///s.db"]
     done = subprocess.run(
-        [str(environment / "bin" / "python"), str(script), "-m", "hydra/sweeper=sweeper"]
-        + ["hydra.sweeper.n_trials=3", "x=interval(-5, 5)", "hydra.sweeper.storage=sqlite:///s.db"],
+        [str(environment / "bin" / "python"), str(script), "-m", "hydra/sweeper=sweeper", *settings],
         check=False,
         cwd=script.parent,
         env={key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "SWEEPER"))},

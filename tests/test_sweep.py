@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import optuna
 import pytest
@@ -8,6 +9,7 @@ from optuna.trial import TrialState
 
 from sweeper.budget import Budget
 from sweeper.errors import ConfigError
+from sweeper.record import Storage
 from sweeper.study import Asked
 from sweeper.trial import Ended, Failure, TrialSpec
 from tests.simulation import SimulatedSlot, Simulation, spec_of, states
@@ -103,8 +105,9 @@ def test_draining_lets_running_trials_end() -> None:
     assert 1 <= len(study.trials) <= 2
 
 
-def test_stopped_trials_are_in_line_again_under_their_number() -> None:
-    simulation = Simulation(at_once, slots=2, n_trials=4)
+def test_stopped_trials_are_in_line_again_under_their_number(tmp_path: Path) -> None:
+    storage = Storage(f"sqlite:///{tmp_path}/study.db")
+    simulation = Simulation(at_once, slots=2, n_trials=4, storage=storage)
 
     async def stuck(spec: TrialSpec, slot: SimulatedSlot) -> float:
         if spec.number == 1:
@@ -119,11 +122,12 @@ def test_stopped_trials_are_in_line_again_under_their_number() -> None:
     ends = [event for event in simulation.notebook.events if isinstance(event, Ended)]
     assert [end.failure for end in ends] == [Failure.STOPPED] * 2
 
-    again = Simulation(at_once, n_trials=4, storage=simulation.storage)
+    again = Simulation(at_once, n_trials=4, storage=storage)
     study = again.run()
     assert states(study) == ["COMPLETE"] * 4
     assert [trial.params for trial in study.trials[:2]] == stopped
     assert [(run.number, run.attempt) for run in again.notebook.runs] == [(0, 1), (1, 1), (2, 0), (3, 0)]
+    storage.close()
 
 
 def test_a_trial_that_cannot_be_composed_fails_alone() -> None:

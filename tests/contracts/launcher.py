@@ -73,7 +73,12 @@ class LauncherContract:
         ("task", "state", "failure", "error"),
         [
             (apps.raises, TrialState.FAIL, Failure.ERROR, "ValueError: learning rate too high"),
-            (apps.exits, TrialState.FAIL, Failure.ERROR, "the task called sys.exit(3); return the objective instead"),
+            (
+                apps.exits,
+                TrialState.FAIL,
+                Failure.ERROR,
+                "the task called sys.exit(3); return the objective instead",
+            ),
             (
                 apps.returns_nothing,
                 TrialState.FAIL,

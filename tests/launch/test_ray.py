@@ -28,7 +28,6 @@ def ray() -> Iterator[None]:
         yield
 
 
-
 class TestRayLauncher(LauncherContract):
     @pytest.fixture
     def launcher_for(self) -> LauncherFor:
