@@ -28,8 +28,8 @@ def resolve(config: DictConfig) -> dict[str, object]:
     """
     problems: list[str] = []
     with hydra_config(config):
-        keys = [key for key in config if key != "hydra"]
-        plain = {_text(key): _follow(config, key, _text(key), (), problems) for key in keys}
+        nodes = ((key, node) for key, node in config.items_ex(resolve=False) if key != "hydra")
+        plain = {_text(key): _settle(_raw(node), config, key, _text(key), (), problems) for key, node in nodes}
     if problems:
         raise ConfigError("\n".join(problems))
     return plain
@@ -47,34 +47,48 @@ def hydra_config(config: DictConfig) -> Iterator[None]:
         holder.cfg = before
 
 
-def _follow(parent: Any, key: Any, name: str, around: tuple[int, ...], problems: list[str]) -> object:
-    """The value at parent[key] and below; a key that cannot be resolved is added to `problems`.
+def _settle(raw: Any, parent: Any, key: Any, name: str, around: tuple[int, ...], problems: list[str]) -> object:
+    """The value at parent[key], whose unresolved content is `raw`; what leads nowhere is added to `problems`.
 
-    `around` are the identities of the containers that this one lies in, by way of interpolations too.
+    `around` are the identities of the containers that it lies in, by way of interpolations too. Only interpolations
+    are looked up in the config: that is slow, and most values are none.
     """
-    if OmegaConf.is_missing(parent, key):
-        return MISSING
+    if isinstance(raw, str):
+        return _follow(raw, parent, key, name, around, problems) if "${" in raw else raw
+    if isinstance(raw, (dict, list)):
+        return _inside(raw, parent[key], name, around, problems)
+    return _plain(raw)
+
+
+def _follow(raw: str, parent: Any, key: Any, name: str, around: tuple[int, ...], problems: list[str]) -> object:
     try:
         value = parent[key]
     except InterpolationToMissingValueError:
         return MISSING
     except OmegaConfBaseException as error:
-        problems.append(f"{name}: {_raw(parent, key)} cannot be resolved: {first_sentence(error)}")
+        problems.append(f"{name}: {raw} cannot be resolved: {first_sentence(error)}")
         return None
     if not isinstance(value, (DictConfig, ListConfig)):
         return _plain(value)
     if id(value) in around:
-        problems.append(f"{name}: {_raw(parent, key)} cannot be resolved: it leads to a node around itself")
+        problems.append(f"{name}: {raw} cannot be resolved: it leads to a node around itself")
         return None
-    inside = (*around, id(value))
-    if isinstance(value, DictConfig):
-        return {_text(below): _follow(value, below, f"{name}.{_text(below)}", inside, problems) for below in value}
-    return [_follow(value, index, f"{name}[{index}]", inside, problems) for index in range(len(value))]
+    return _inside(_raw(value), value, name, around, problems)
 
 
-def _raw(parent: Any, key: Any) -> str:
-    node: Any = OmegaConf.to_container(parent, resolve=False)
-    return str(node[key])
+def _inside(raw: Any, node: DictConfig | ListConfig, name: str, around: tuple[int, ...], problems: list[str]) -> object:
+    within = (*around, id(node))
+    if isinstance(raw, dict):
+        return {
+            _text(key): _settle(value, node, key, f"{name}.{_text(key)}", within, problems)
+            for key, value in raw.items()
+        }
+    return [_settle(value, node, i, f"{name}[{i}]", within, problems) for i, value in enumerate(raw)]
+
+
+def _raw(node: Any) -> Any:
+    """Content without interpolations followed: plain containers, and leaves as they are."""
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
 
 
 def _plain(value: object) -> object:

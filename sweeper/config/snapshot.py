@@ -79,20 +79,20 @@ def _root(schema: str, path: str) -> Traversable | None:
 
 def _yaml_files(root: Traversable, excluded: Path) -> Iterator[tuple[str, Traversable]]:
     """Names relative to `root`, and files; not those in hidden folders and `excluded`. Links are followed."""
-    seen: set[Path] = {excluded.resolve()}
+    return _walk(root, "", frozenset({excluded.resolve()}))
 
-    def walk(place: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
-        if isinstance(place, Path):
-            real = place.resolve()
-            if real in seen:
-                return
-            seen.add(real)
-        for entry in place.iterdir():
-            if entry.name.startswith(".") or entry.name == "__pycache__":
-                continue
-            if entry.is_dir():
-                yield from walk(entry, f"{prefix}{entry.name}/")
-            elif entry.name.endswith(_SUFFIXES) and entry.is_file():
-                yield f"{prefix}{entry.name}", entry
 
-    return walk(root, "")
+def _walk(place: Traversable, prefix: str, above: frozenset[Path]) -> Iterator[tuple[str, Traversable]]:
+    """`above` are the folders that `place` lies in: a link back to one of them would lead round for ever."""
+    if isinstance(place, Path):
+        real = place.resolve()
+        if real in above:
+            return
+        above |= {real}
+    for entry in place.iterdir():
+        if entry.name.startswith(".") or entry.name == "__pycache__":
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/", above)
+        elif entry.name.endswith(_SUFFIXES) and entry.is_file():
+            yield f"{prefix}{entry.name}", entry

@@ -54,7 +54,8 @@ class Parameter:
             bounds = distribution.low, distribution.high
             return int(trial.suggest_int(self.name, *bounds, step=distribution.step, log=distribution.log))
         assert isinstance(distribution, CategoricalDistribution)
-        return trial.suggest_categorical(self.name, distribution.choices)
+        value = trial.suggest_categorical(self.name, distribution.choices)
+        return next(choice for choice in distribution.choices if choice == value)
 
     def override(self, value: ParamValue) -> str:
         """The override that gives the task this value."""

@@ -70,10 +70,11 @@ def test_links_are_followed_but_not_for_ever(app: App, tmp_path: Path) -> None:
     (app.conf / "model/vit.yaml").symlink_to(shared / "vit.yaml")
     (app.conf / "loop").symlink_to(app.conf)
     (app.conf / "linked").symlink_to(shared)
+    (app.conf / "twice").symlink_to(shared)
     composer = app.composer()
     (shared / "vit.yaml").write_text("depth: 1")
-    config = composer.compose(["model=vit", "+linked=vit"], 0, "0")
-    assert config.model.depth == config.linked.depth == 9
+    config = composer.compose(["model=vit", "+linked=vit", "+twice=vit"], 0, "0")
+    assert config.model.depth == config.linked.depth == config.twice.depth == 9
 
 
 def test_what_searchpath_adds_is_copied_too(tmp_path: Path, hydra_restore_singletons: None) -> None:
