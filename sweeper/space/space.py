@@ -130,12 +130,14 @@ class Space:
 
     def examples(self) -> Iterator[dict[str, ParamValue]]:
         """A few points in which every choice, every end of an interval and every branch occurs."""
+        turns = max((len(parameter.examples()) for parameter in self.parameters), default=1)
+        rounds: list[tuple[dict[str, ParamValue], int]] = [({}, turns)]
+        for parameter in self.parameters:
+            if parameter.conditions:
+                rounds.append((self._forced(parameter), len(parameter.examples())))
         seen = set()
-        for forced in (
-            {},
-            *(self._forced(parameter) for parameter in self.parameters if parameter.conditions),
-        ):
-            for turn in range(max((len(p.examples()) for p in self.parameters), default=1)):
+        for forced, count in rounds:
+            for turn in range(count):
                 point = self._example(turn, forced)
                 mark = tuple((name, type(value), value) for name, value in point.items())
                 if mark not in seen:
