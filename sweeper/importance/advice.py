@@ -14,17 +14,20 @@ from optuna.study import StudyDirection
 from sweeper.importance.confidence import BELIEVABLE
 from sweeper.importance.factor import Factor
 from sweeper.importance.forest import Forest, grow, in_threads
+from sweeper.importance.marginal import curve
 from sweeper.importance.result import Importance
 from sweeper.importance.sample import Sample, better
-from sweeper.importance.scale import Choices, Floats, Interval, Ints
+from sweeper.importance.scale import Choices, Floats, Interval, Ints, Levels
 
 ENOUGH = 20  # trials below which nothing is advised
 BEST = 0.1  # the share of trials that counts as the best, at least `FEWEST_BEST` of them
 FEWEST_BEST = 5
-EDGE = 0.1  # the share of the measure at either end that counts as an edge
-CROWDED = 0.5  # the share of the best trials that crowds an edge
+EDGE = 0.1  # the share of the measure at either end where the best value must lie
+SIDE = 0.25  # the share of the measure at that end that must hold `CROWDED` of the best trials
+CROWDED = 0.5
 GOOD = 0.25  # the share of trials that counts as good
-NEGLIGIBLE = 0.02  # the total effect below which a parameter may be frozen
+NEGLIGIBLE = 0.02  # the total effect below which a parameter may be frozen, in all trials
+NEGLIGIBLE_AMONG_GOOD = 0.05  # more: fewer trials leave more noise
 PROBES = 1024  # points at which total effects are sampled
 
 
@@ -53,33 +56,43 @@ def advise(importance: Importance, direction: StudyDirection, *, seed: int = 0) 
         return []
     if importance.r2 is None or importance.r2 < BELIEVABLE:
         return []
-    best = best_trials(forest, direction, BEST)
+    best, sign = best_trials(forest, direction, BEST), 1 if direction == StudyDirection.MAXIMIZE else -1
     idle = _idle(forest, direction, seed)
     found = []
     for factor in forest.factors:
         if not factor.is_parameter:
             continue
         if factor.name in idle:
-            value = _value_of(factor, best)
-            sentence = (
-                f"freeze {factor.name} (at {value}): with all it interacts with, it explains {idle[factor.name]:.1%}"
-            )
+            effect, value = idle[factor.name]
+            sentence = f"freeze {factor.name} (at {value}): with all it interacts with, it explains {effect:.1%}"
             found.append(Advice(factor.name, Move.FREEZE, sentence, value))
-        elif move := _crowded_edge(factor, best):
+        elif move := _crowded_edge(forest, factor, best, sign):
             found.append(Advice(factor.name, move, _on_edge(factor, move)))
     return found
 
 
-def _idle(forest: Forest, direction: StudyDirection, seed: int) -> dict[str, float]:
-    """Factors of negligible total effect, both in all trials and among the good ones.
+def _idle(forest: Forest, direction: StudyDirection, seed: int) -> dict[str, tuple[float, object]]:
+    """Factors that do next to nothing, in all trials and among the good ones: their effect, their best value.
 
     A wide range of a strong parameter makes all others look idle: among good trials they may decide.
     """
-    everywhere = _named_effects(forest, seed)
-    good = better(Sample(forest.factors, forest.y, {}, ()), GOOD, direction)
-    among_good = _named_effects(grow(good.factors, good.y, n_trees=len(forest.trees), seed=seed), seed)
-    effects = {name: max(effect, among_good.get(name, 0.0)) for name, effect in everywhere.items()}
-    return {name: effect for name, effect in effects.items() if effect < NEGLIGIBLE}
+    sample = better(Sample(forest.factors, forest.y, {}, ()), GOOD, direction)
+    if not sample.factors or np.ptp(sample.y) == 0:
+        return {}
+    good = grow(sample.factors, sample.y, n_trees=len(forest.trees), seed=seed)
+    everywhere, among_good = _named_effects(forest, seed), _named_effects(good, seed)
+    return {
+        name: (max(effect, everywhere[name]), _best_value(good, name, direction))
+        for name, effect in among_good.items()
+        if everywhere[name] < NEGLIGIBLE and effect < NEGLIGIBLE_AMONG_GOOD
+    }
+
+
+def _best_value(forest: Forest, name: str, direction: StudyDirection) -> object:
+    marginal = curve(forest, name)
+    best = np.argmax(marginal.mean) if direction == StudyDirection.MAXIMIZE else np.argmin(marginal.mean)
+    value = marginal.axis.values[int(best)]
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def _named_effects(forest: Forest, seed: int) -> dict[str, float]:
@@ -125,31 +138,29 @@ def _predict(forest: Forest, shares: Floats) -> Floats:
     return mean
 
 
-def _value_of(factor: Factor, best: Ints) -> object:
-    """The value of the best trial in which the factor was active."""
-    positions = factor.positions[best]
-    active = positions[~np.isnan(positions)]
-    if not len(active):
-        active = factor.positions[~np.isnan(factor.positions)]
-    value = factor.scale.values_at(active[:1])[0]
-    return float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def _crowded_edge(factor: Factor, best: Ints) -> Move | None:
-    """Which end of the range holds most of the best trials, if one does and is not most of the range."""
-    if isinstance(factor.scale, Choices):
+def _crowded_edge(forest: Forest, factor: Factor, best: Ints, sign: int) -> Move | None:
+    """The end of the range that holds most of the best trials and, all else averaged, the best value."""
+    if isinstance(factor.scale, Choices) or factor.scale.size <= 2:
         return None
     positions = factor.positions[best]
-    shares = factor.scale.below(positions[~np.isnan(positions)])
-    top, bottom = 1 - EDGE, EDGE
-    if not isinstance(factor.scale, Interval):
-        weights = factor.scale.weights
-        top, bottom = min(top, 1 - weights[-1] / 2), max(bottom, weights[0])
-    if len(shares) < FEWEST_BEST or bottom > CROWDED / 1.5 or 1 - top > CROWDED / 3:
+    shares = _shares(factor.scale, positions[~np.isnan(positions)])
+    if len(shares) < FEWEST_BEST:
         return None
-    if np.mean(shares > top) >= CROWDED:
+    marginal = curve(forest, factor.name)
+    peak = float(marginal.axis.shares[np.argmax(sign * marginal.mean)])
+    ends = marginal.axis.shares[[0, -1]]
+    if peak >= min(ends[1], 1 - EDGE) and np.mean(shares > 1 - SIDE) >= CROWDED:
         return Move.EXTEND_UP
-    return Move.EXTEND_DOWN if np.mean(shares <= bottom + 1e-12) >= CROWDED else None
+    if peak <= max(ends[0], EDGE) and np.mean(shares < SIDE) >= CROWDED:
+        return Move.EXTEND_DOWN
+    return None
+
+
+def _shares(scale: Interval | Levels, positions: Floats) -> Floats:
+    """Where these positions lie in the measure, a level at its middle."""
+    if isinstance(scale, Interval):
+        return scale.below(positions)
+    return scale.middles()[np.searchsorted(scale.places, positions)]
 
 
 def _on_edge(factor: Factor, move: Move) -> str:

@@ -14,6 +14,7 @@ from sweeper.importance.scale import Floats, Interval, Ints, unevenness
 
 BELIEVABLE = 0.5  # out-of-bag R² below which the bars describe the forest more than the objective
 LEARNABLE = 16  # trials from which a learning curve can be drawn
+LEARNING = 0.1  # R² below which a forest may just be forgetting noise, which looks like learning
 TREES_PER_RESAMPLE = 4  # few: their own spread widens the intervals a little, to the safe side
 TREES_PER_PART = 16
 NORMAL_95 = 1.6449  # quantile of the normal distribution that leaves 5% on each side
@@ -58,7 +59,7 @@ def trials_needed(factors: Sequence[Factor], y: Floats, r2: float, seed: int) ->
     power law through the three points, the usual shape of learning curves, is read where it crosses.
     """
     count = len(y)
-    if count < LEARNABLE:
+    if count < LEARNABLE or r2 < LEARNING:
         return None
     points = [(count, 1 - r2)]
     generator = np.random.default_rng(seed)

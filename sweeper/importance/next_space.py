@@ -108,7 +108,7 @@ def _span(scale: Interval | Levels, low: float, high: float, move: Move | None) 
     highest = back(forward(stop) + reach) if move == Move.EXTEND_UP else stop
     if start >= 0:
         lowest = max(lowest, 0.0)
-        if stop <= 1 and not isinstance(start, int):  # a share, a probability, a momentum
+        if stop <= 1 and not scale.is_log and not isinstance(start, int):  # a share, a probability, a momentum
             highest = min(highest, 1.0)
     left = lowest if move == Move.EXTEND_DOWN else max(start, back(forward(low) - margin))
     right = highest if move == Move.EXTEND_UP else min(stop, back(forward(high) + margin))

@@ -39,13 +39,16 @@ def study_of(trials: list[optuna.trial.FrozenTrial]) -> optuna.Study:
         min_size=1,
         max_size=4,
     ),
-    count=st.integers(2, 40),
+    count=st.integers(8, 40),
     seed=st.integers(0, 2**31 - 1),
     offset=st.sampled_from([0.0, 1e3, -7.5]),
 )
 def test_continuous_floats_give_what_optuna_gives(
     bounds: list[tuple[float, float]], count: int, seed: int, offset: float
 ) -> None:
+    """From 8 trials on: with fewer, trees of a single leaf turn up, whose rounding errors Optuna takes for
+    variance.
+    """
     space: Space = {f"x{i}": FloatDistribution(*ends) for i, ends in enumerate(bounds)}
     first, last = "x0", f"x{len(bounds) - 1}"
     trials = random_sweep(space, lambda p: p[first] ** 2 + p[first] * p[last] + offset, count, seed)

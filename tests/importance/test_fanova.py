@@ -114,7 +114,9 @@ ISHIGAMI = {(0,): 0.3139, (1,): 0.4424, (2,): 0.0, (0, 2): 0.2437}
 
 
 def ishigami(points: Floats) -> Floats:
-    """Ishigami and Homma 1990 with a = 7, b = 0.1; indices as in Saltelli et al., Global Sensitivity Analysis."""
+    """Ishigami and Homma 1990 with a = 7, b = 0.1; indices as in Saltelli et al., Global Sensitivity
+    Analysis.
+    """
     x = np.pi * (2 * points - 1)
     return np.sin(x[:, 0]) + 7 * np.sin(x[:, 1]) ** 2 + 0.1 * x[:, 2] ** 4 * np.sin(x[:, 0])
 
