@@ -96,7 +96,7 @@ def test_the_config_is_hydras_own(app: App, warm: Composer, overrides: list[str]
 changes = st.sampled_from([line for overrides in SETS for line in overrides if not line.startswith("hydra")])
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(changes, unique_by=lambda line: line.split("=")[0], max_size=6))
 def test_any_mixture_of_overrides_ends_as_in_hydra(app: App, warm: Composer, overrides: list[str]) -> None:
     try:
@@ -161,17 +161,17 @@ def test_a_value_that_does_not_pickle_is_composed_fully(tmp_path: Path, hydra_re
         assert mine.lr == number
 
 
-def test_trials_do_not_share_what_they_change(composer: Composer) -> None:
+def test_trials_do_not_share_what_they_change(warm: Composer) -> None:
     for _ in range(3):
-        config = composer.compose(["lr=1", "layers=[7]"], 0, "0")
+        config = warm.compose(["lr=1", "layers=[7]"], 0, "0")
         assert config.nested.a == 1 and config.layers == [7]
         config.nested.a = 100
         config.layers.append(8)
 
 
-def test_flags_are_hydras(composer: Composer, tmp_path: Path) -> None:
+def test_flags_are_hydras(warm: Composer) -> None:
     for _ in range(3):
-        config = composer.compose(["lr=1"], 0, "0")
+        config = warm.compose(["lr=1"], 0, "0")
         with pytest.raises(Exception, match="not in struct"):
             config.unheard_of = 1
 
@@ -188,16 +188,16 @@ def test_a_readonly_config_stays_so(tmp_path: Path, hydra_restore_singletons: No
             config.lr = 3
 
 
-def test_now_is_the_same_in_all_trials_once_the_master_has_it(app: App, composer: Composer) -> None:
+def test_now_is_the_same_in_all_trials_once_the_master_has_it(app: App, warm: Composer) -> None:
     stamp = app.master.stamp
-    assert {composer.compose([f"lr={number}"], number, "x").stamp for number in range(4)} == {stamp}
+    assert {warm.compose([f"lr={number}"], number, "x").stamp for number in range(4)} == {stamp}
 
 
-def test_copied_variables_are_those_of_the_moment(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copied_variables_are_those_of_the_moment(warm: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
-        composer.compose(["lr=1"], number, "0")
+        warm.compose(["lr=1"], number, "0")
     monkeypatch.setenv("SWEEPER_TEST", "later")
-    assert composer.compose(["lr=1"], 3, "3").hydra.job.env_set == {"SWEEPER_TEST": "later"}
+    assert warm.compose(["lr=1"], 3, "3").hydra.job.env_set == {"SWEEPER_TEST": "later"}
 
 
 def test_an_edited_file_changes_no_later_trial(tmp_path: Path, hydra_restore_singletons: None) -> None:

@@ -75,7 +75,7 @@ def distinct(values: list[Any]) -> list[Any]:
     return kept
 
 
-quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @quick
@@ -94,7 +94,7 @@ def test_choices_arrive_as_they_are(
     assert received(composer, space, name, stored) == exact(values[index])
 
 
-@settings(quick, max_examples=12)
+@settings(quick, max_examples=6)
 @given(st.lists(keys, min_size=1, max_size=3), scalars)
 def test_new_keys_of_any_name_arrive(app: App, composer: Composer, parts: list[str], value: Any) -> None:
     name = "+new." + ".".join(parts)
