@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sweeper.record.database import Database
-from sweeper.record.failure import is_busy, is_outage
+from sweeper.record.failure import is_busy, is_outage, reason
 from sweeper.record.statement import raw
 
 _PATIENCE_S = 2.0  # how long a read waits for a write in progress
@@ -56,14 +56,24 @@ class Link:
         try:
             if self._connection is None and time.monotonic() < self._failed_at + _REST_S:
                 raise Unreachable(f"{self.name} cannot be reached")
-            with self.held() as connection:
-                return query(connection)
+            return self._read(query)
         except Exception as error:
             if is_outage(error):
-                raise Unreachable(f"{self.name} cannot be reached") from error
+                raise Unreachable(f"{self.name} cannot be reached: {reason(error)}") from error
             raise
         finally:
             self._lock.release()
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        was_connected = self._connection is not None
+        try:
+            with self.held() as connection:
+                return query(connection)
+        except Exception as error:
+            if not (was_connected and self._connection is None and is_outage(error)):
+                raise
+        with self.held() as connection:  # the server may have been back for long since it was asked last
+            return query(connection)
 
     def version(self, connection: Connection) -> Hashable:
         """What stays equal for as long as nobody else has written, as far as the engine can tell."""

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
-from sqlalchemy import Table, select
 
 from sweeper.errors import NotFound, StorageError
-from sweeper.record import Record, Storage, Sweep
+from sweeper.record import Record, Storage
 from sweeper.record.tables import metrics, runs, sweeps
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+from sweeper.trial import Ended, Failure, Measured, Started
+from tests.record.rows import rows
+from tests.record.samples import LIFE, make_spec, make_sweep
 
 
 @pytest.fixture
@@ -36,55 +34,6 @@ def storage(database_url: str) -> Iterator[Storage]:
 @pytest.fixture
 def record(storage: Storage) -> Record:
     return Record(storage)
-
-
-def rows(storage: Storage, table: Table) -> list[dict[str, Any]]:
-    query = select(table).order_by(*table.primary_key)
-    return storage.ask(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
-
-
-def make_spec(**changes: Any) -> TrialSpec:
-    values: dict[str, Any] = {
-        "study": "digits",
-        "number": 0,
-        "run": "a" * 32,
-        "attempt": 0,
-        "params": {"lr": 0.1},
-        "overrides": ("lr=0.1",),
-        "config": {"lr": 0.1},
-        "payload": b"",
-        "folder": "/tmp/digits/0",
-        "seed": 7,
-    }
-    return TrialSpec(**values | changes)
-
-
-def make_sweep(**changes: Any) -> Sweep:
-    values: dict[str, Any] = {
-        "sweep": "s" * 32,
-        "study": "digits",
-        "command": "train.py -m",
-        "settings": "{}",
-        "space": "{}",
-        "sampler": "TPESampler",
-        "pruner": "NopPruner",
-        "user": "ada",
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "folder": "/tmp/digits",
-        "started_at": time.time(),
-    }
-    return Sweep(**values | changes)
-
-
-LIFE: Sequence[Event] = (
-    Started("a" * 32, 0, 10.0, "node", 99),
-    Measured("a" * 32, 1, 11.0, 0, {"loss": 0.5, "acc": math.nan}),
-    Reported("a" * 32, 2, 12.0, 0, math.inf),
-    Measured("a" * 32, 3, 13.0, 0, {"loss": 0.4}),
-    Measured("a" * 32, 4, 14.0, 2**40, {"loss": 0.3}),
-    Ended("a" * 32, 5, 15.0, TrialState.COMPLETE, (0.3,), runtime_s=5.0, peak_rss_bytes=2**33, metrics={"f1": 1.0}),
-)
 
 
 def test_a_sweep_and_its_outcome(storage: Storage, record: Record) -> None:
