@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sweeper.history import BestRow, StudyRow
 
+_REPORTED = "objective"  # the metric that holds what training code gave to `sweeper.report`
+
 
 def best(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study, as `sweeper ls` names it.")],
@@ -77,10 +79,10 @@ def _metric_title(metric: str, study: StudyRow) -> str:
 
 
 def _repeats(metric: str, study: StudyRow, rows: Sequence[BestRow]) -> bool:
-    """Whether a metric is an objective once more, under its own name and with its values."""
-    if metric not in study.metric_names:
+    """Whether a metric is an objective once more, with its values: logged under its name, or reported."""
+    if metric not in study.metric_names and metric != _REPORTED:
         return False
-    i = study.metric_names.index(metric)
+    i = study.metric_names.index(metric) if metric in study.metric_names else 0
     return all(row.metrics.get(metric) == row.values[i] for row in rows)
 
 

@@ -154,16 +154,25 @@ def _running_table(progress: Progress, now: float, most: int) -> RenderableType:
     hidden = max(len(shown) - most, 0)
     for running in shown[: most - 1] if hidden else shown:
         step = "" if running.step is None else str(running.step)
-        table.add_row(f"trial {running.spec.number}", text.duration(now - running.since), step, _said(running))
+        table.add_row(
+            f"trial {running.spec.number}",
+            text.duration(now - running.since),
+            step,
+            _said(running, progress.objectives[0]),
+        )
     if hidden:
         table.add_row(Text(f"and {len(shown) - most + 1} more", style="dim"))
     return table
 
 
-def _said(running: Running) -> str:
-    if not running.metrics:
+def _said(running: Running, objective: str) -> str:
+    """The last metrics of a trial, the objective first unless it was logged as well; its parameters until then."""
+    metrics = dict(running.metrics)
+    if running.reported is not None and running.reported not in metrics.values():
+        metrics = {objective: running.reported, **metrics}
+    if not metrics:
         return text.assignments(running.spec.params)
-    return "  ".join(f"{text.printable(name)} {text.number(value, 4)}" for name, value in running.metrics.items())
+    return "  ".join(f"{text.printable(name)} {text.number(value, 4)}" for name, value in metrics.items())
 
 
 def _failures(progress: Progress) -> Iterator[Text]:

@@ -26,6 +26,7 @@ class Running:
     since: float
     step: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    reported: float | None = None  # the objective, to the pruner
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,14 @@ class Progress:
         self.running: dict[str, Running] = {}  # by run
         self.best: list[Best | None] = [None] * len(self.directions)
         self._ends: deque[float] = deque(maxlen=_WINDOW)
+        self._first_opened = math.inf  # a cluster may take long to start, and says nothing about the speed
         for trial in trials_before:
             self._count_before(trial)
 
     def opened(self, spec: TrialSpec, now: float) -> None:
         """A trial was placed."""
         self.metric_names = spec.metric_names or self.metric_names
+        self._first_opened = min(self._first_opened, now)
         self.running[spec.run] = Running(spec, now)
 
     def heard(self, spec: TrialSpec, event: Event) -> None:
@@ -83,7 +86,7 @@ class Progress:
             running.metrics.update(event.metrics)
         elif isinstance(event, Reported):
             running.step = event.step
-            running.metrics[self.objectives[0]] = event.value
+            running.reported = event.value
 
     def told(self, spec: TrialSpec, ended: Ended, now: float) -> None:
         """A trial's end was told to the study: it counts."""
@@ -120,7 +123,7 @@ class Progress:
         """Seconds until the target at the speed of the last trials; None while nothing can be said."""
         if self.target is None or not self._ends:
             return None
-        start = self.started if self.ended <= _WINDOW else self._ends[0]
+        start = min(self._first_opened, self._ends[0]) if self.ended <= _WINDOW else self._ends[0]
         ended = len(self._ends) if self.ended <= _WINDOW else len(self._ends) - 1
         speed = ended / max(now - start, 1e-9)
         return max(self.target - self.done, 0) / speed

@@ -75,8 +75,9 @@ class Screen:
             return
         fitted = fit(table, self.console.width)
         self.console.print(rich_table(fitted))
-        if fitted.left_out:
-            self.line(f"no room here for {', '.join(fitted.left_out)}; --json has all", "dim")
+        named = ", ".join(title for title in fitted.left_out if title)
+        if named:
+            self.line(f"no room here for {named}; --json has all", "dim")
 
 
 def state(name: str) -> Text:

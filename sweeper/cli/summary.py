@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sweeper.cli import text
 from sweeper.cli.best import best_table, nothing_yet
-from sweeper.cli.importance import show as show_importance
-from sweeper.cli.importance import target
+from sweeper.cli.importance import RESAMPLES
+from sweeper.cli.importance_page import show as show_importance
 from sweeper.cli.option import next_commands, quoted
+from sweeper.cli.question import question
 from sweeper.cli.screen import Screen
 from sweeper.cli.study_page import counts
 from sweeper.history import History
@@ -35,7 +36,8 @@ def summary(storage: str, study: str) -> None:
         finished = history.finished(study)
         for name in row.objectives:
             screen.heading(f"importance for {text.printable(name)}")
-            show_importance(evaluate(finished, target=target(history, row, name)), screen)
+            what = question(history, row, name)
+            show_importance(evaluate(finished, target=what.target, resamples=RESAMPLES), screen)
     screen.line()
     screen.facts([("trials", counts(row, history.failures(study))), ("database", text.printable(history.where))])
     numbers = [trial.number for trial in best[:1]]

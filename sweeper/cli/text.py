@@ -129,8 +129,9 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
     if not finite:
         return " " * n
     low, high = min(finite), max(finite)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(" " if mean is None else _BARS[round((mean - low) * scale)] for mean in means)
+    span = high / 2 - low / 2  # halves: the difference of two large floats may be infinite
+    heights = [None if mean is None else (mean / 2 - low / 2) / span if span else 0.0 for mean in means]
+    return "".join(" " if height is None else _BARS[round(height * (len(_BARS) - 1))] for height in heights)
 
 
 def bar(share: float, width: int = 20) -> str:

@@ -129,10 +129,17 @@ class History:
             lookup.find(connection, study, self.where)
             found = runs.last_values(connection, study, metric)
             if not found:
-                names = runs.metric_names(connection, study)
-                there = f"it has {', '.join(names)}" if names else "it has no metrics on record"
-                raise NotFound(f"there is no metric '{metric}' in '{study}': {there}")
+                names = ", ".join(runs.metric_names(connection, study)) or "no metric on record"
+                raise NotFound(f"there is no metric '{metric}' in '{study}': it has {names}")
             return found
+
+    def of_runs(self, study: str, column: str) -> dict[int, object]:
+        """`runtime_s`, `peak_rss_bytes`, `seed` or `node` of each trial's newest run, by number, where known."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            if column not in runs.OF_RUNS:
+                raise NotFound(f"runs have no '{column}' to give: ask for {', '.join(runs.OF_RUNS)}")
+            return runs.column(connection, study, column)
 
     def finished(self, study: str) -> list[FrozenTrial]:
         """COMPLETE, PRUNED and FAIL trials as Optuna's own objects, by number, for importance."""

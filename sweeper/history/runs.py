@@ -15,6 +15,7 @@ from sweeper.history.rows import Curve, RunRow
 from sweeper.record.tables import metrics
 from sweeper.record.tables import runs as table
 
+OF_RUNS = ("runtime_s", "peak_rss_bytes", "seed", "node")  # columns that may explain, or be explained
 _CHUNK = 500  # runs whose metrics are looked up in one statement
 _NAMING_RUNS = 20  # runs that are asked for the names of metrics
 
@@ -90,6 +91,14 @@ def last_values(connection: Connection, study: str, name: str) -> dict[int, floa
     has_any = select(metrics.c.run_id).where(metrics.c.run_id == table.c.id, metrics.c.name == name).exists()
     query = select(table.c.number, last).where(table.c.study == study, has_any, _is_newest())
     return {number: decode.metric(value) for number, value in connection.execute(query)}
+
+
+def column(connection: Connection, study: str, name: str) -> dict[int, object]:
+    """One of the columns `OF_RUNS` of each trial's newest run, by number; NULL is left out."""
+    if not has_our_tables(connection):
+        return {}
+    query = select(table.c.number, table.c[name]).where(table.c.study == study, table.c[name].is_not(None))
+    return {row.number: row[1] for row in connection.execute(query.where(_is_newest()))}
 
 
 def metric_names(connection: Connection, study: str) -> list[str]:

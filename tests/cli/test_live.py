@@ -10,7 +10,7 @@ from rich.console import Console
 from sweeper.cli.live import LiveDisplay, picture
 from sweeper.cli.progress import Progress
 from sweeper.trial import Failure
-from tests.cli.events import complete, failed, measured, pruned, spec
+from tests.cli.events import complete, failed, measured, pruned, reported, spec
 
 
 def sweep(target: int | None = 100, running: int = 4, metric_names: tuple[str, ...] = ("val/accuracy",)) -> Progress:
@@ -44,6 +44,15 @@ def test_the_picture_says_what_matters() -> None:
     assert lines[3] == "slots   4 of 4 busy"
     assert lines[5].split() == ["running", "for", "step", "last"]
     assert lines[6].split() == ["trial", "10", "10", "s", "3", "loss", "0.5"]
+
+
+def test_a_report_is_shown_unless_it_was_logged_as_well() -> None:
+    progress = sweep(running=2)
+    first, second = spec(10), spec(11)
+    progress.heard(first, reported(first, 3, 0.75))
+    progress.heard(second, reported(second, 3, 0.5))
+    lines = drawn(progress)
+    assert lines[6].endswith("3  val/accuracy 0.75  loss 0.5") and lines[7].endswith("3  loss 0.5")
 
 
 def test_an_open_end_has_no_bar_and_no_estimate() -> None:

@@ -67,7 +67,7 @@ def test_the_last_that_a_trial_said() -> None:
     shown.heard(trial, measured(trial, 2, loss=0.5))
     shown.heard(trial, reported(trial, 2, 0.8))
     (running,) = shown.running.values()
-    assert (running.step, running.metrics) == (2, {"loss": 0.5, "lr": 0.1, "val/accuracy": 0.8})
+    assert (running.step, running.metrics, running.reported) == (2, {"loss": 0.5, "lr": 0.1}, 0.8)
 
 
 def test_a_new_attempt_takes_the_place_of_the_old() -> None:
@@ -82,6 +82,7 @@ def test_a_new_attempt_takes_the_place_of_the_old() -> None:
 def test_time_left_follows_the_speed() -> None:
     shown = progress(target=500)
     assert shown.left_s(110.0) is None
+    shown.opened(spec(0), 100.0)
     for number in range(100):
         shown.told(spec(number), pruned(spec(number)), 100.0 + number + 1)
     assert shown.left_s(200.0) == pytest.approx(400.0)
@@ -89,3 +90,10 @@ def test_time_left_follows_the_speed() -> None:
         shown.told(spec(number), pruned(spec(number)), 200.0 + 2 * (number - 99))
     assert shown.left_s(400.0) == pytest.approx(600.0, rel=0.02)
     assert progress(target=None).left_s(1.0) is None
+
+
+def test_the_start_of_a_cluster_does_not_count_against_the_speed() -> None:
+    shown = progress(target=10)
+    shown.opened(spec(0), 130.0)
+    shown.told(spec(0), complete(spec(0), 0.5), 131.0)
+    assert shown.left_s(131.0) == pytest.approx(9.0)

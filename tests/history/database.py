@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,13 +25,24 @@ DISTRIBUTIONS = {
 STARTED = 1_700_000_000.0
 
 
+@functools.cache
+def _empty() -> bytes:
+    """A database as Optuna creates it, which takes it longer than most tests take."""
+    with tempfile.TemporaryDirectory() as folder:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/empty.db")
+        storage.engine.dispose()
+        return Path(folder, "empty.db").read_bytes()
+
+
 class Written:
     """A database that tests fill."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         with_driver = url.replace("postgresql://", "postgresql+psycopg://")
-        self.storage = optuna.storages.RDBStorage(with_driver)
+        if url.startswith("sqlite"):
+            Path(url.removeprefix("sqlite:///")).write_bytes(_empty())
+        self.storage = optuna.storages.RDBStorage(with_driver, skip_table_creation=url.startswith("sqlite"))
         if url.startswith("sqlite"):  # no test cuts the power, and waiting for the disk is most of what they take
             event.listen(self.storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous = OFF"))
             self.storage.engine.dispose()
