@@ -167,7 +167,10 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
     with contextlib.ExitStack() as undo:
         undo.callback(study.close)
         undo.callback(display.closed)
-        launcher = undo.enter_context(_launcher(multirun, settings))
+        launcher = _launcher(multirun, settings)
+        if settings.launcher == "ray":
+            display.notice(f"joining Ray at {settings.ray.address}" if settings.ray.address else "starting Ray")
+        undo.enter_context(launcher)
         sweep = Sweep(
             uuid=prepared.uuid,
             study=study,
@@ -227,7 +230,7 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
     def spec(asked: Asked) -> TrialSpec:
         overrides = prepared.space.overrides(asked.params)
         config = prepared.composer.compose(overrides, asked.number, str(asked.number))
-        folder = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir)).absolute()
+        resolved = resolve(config)
         return TrialSpec(
             study=prepared.study_name,
             number=asked.number,
@@ -235,9 +238,9 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
             attempt=asked.attempt,
             params=asked.params,
             overrides=tuple(masked(overrides)),
-            config=masked(resolve(config)),
+            config=masked(resolved),
             payload=dumps(config),
-            folder=str(folder),
+            folder=config.hydra.runtime.output_dir,
             seed=trial_seed(prepared.seed, asked.number),
             directions=len(prepared.objective.directions),
             metric_names=prepared.objective.names,

@@ -187,7 +187,7 @@ class Sweep:
 
     def _say_draining(self) -> None:
         if self._running:
-            self.watcher.notice(f"no new trials; {len(self._running)} running ones go on (Ctrl-C again stops them)")
+            self.watcher.notice(f"no new trials; {len(self._running)} running still (Ctrl-C again stops them)")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
