@@ -208,6 +208,55 @@ class State:
         return _moved(row, changed=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The trial that a claim came to: a new one, or a waiting one that runs now."""
+
+    trial_id: int
+    new: FrozenTrial | None
+    moved: Moved | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The first waiting trial or a new one, while fewer than `limit` of the study's trials have left the line.
+
+    `unfinished` are ids among which are all waiting trials up to the id `seen`.
+    """
+
+    study_id: int
+    limit: int
+    unfinished: tuple[int, ...]
+    seen: int
+    now: datetime  # local and naive
+
+    def prepare(self, batch: Batch) -> None:
+        batch.part(OptunaRows).want_study(self.study_id)
+
+    def apply(self, batch: Batch) -> Claimed | None:
+        part = batch.part(OptunaRows)
+        taken = part.last_number(self.study_id) + 1
+        waiting = part.waiting(self.study_id, self.unfinished, self.seen)
+        if taken - len(waiting) >= self.limit:
+            return None
+        for trial_id in waiting:
+            moved = self._claim(part, trial_id)
+            if moved is not None:
+                return Claimed(trial_id, None, moved)
+        if taken >= self.limit:  # somebody without our manners has claimed the rest of the line just now
+            return None
+        trial = NewTrial(self.study_id, self.now).apply(batch)
+        return Claimed(trial._trial_id, trial, None)
+
+    def _claim(self, part: OptunaRows, trial_id: int) -> Moved | None:
+        row = part.lock_trial(trial_id)
+        if row.state != TrialState.WAITING:
+            return None
+        row.state, row.datetime_start = TrialState.RUNNING, to_utc(self.now)
+        part.change(trial_id)
+        return _moved(row, changed=True)
+
+
 def _moved(row: rows.TrialRow, *, changed: bool) -> Moved:
     return Moved(changed, row.state, to_local(row.datetime_start), to_local(row.datetime_complete))
 

@@ -60,9 +60,7 @@ def open_database(url: str) -> Database:
     engine = make_engine(parsed)
     database = Database(engine, parsed.render_as_string(hide_password=True), parsed.get_backend_name())
     with _said_plainly(database), engine.connect() as connection:
-        if database.dialect == "sqlite":
-            _use_wal(connection, database)
-        bring_up_to_date(connection, database.url)
+        _prepare(connection, database)
     return database
 
 
@@ -134,27 +132,31 @@ def _prepare_postgresql(connection: Any, record: object) -> None:
         connection.execute(statement)
 
 
-def _use_wal(connection: Connection, database: Database) -> None:
-    """Switch to write-ahead logging; SQLite does not queue for that lock, so those who open at once take
-    turns.
-    """
+def _prepare(connection: Connection, database: Database) -> None:
+    """Bring the database to what we need; those who open it at once take turns."""
     until = time.monotonic() + _SETTLE_S
     while True:
         try:
-            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
-            if mode != "wal":
-                mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
+            if database.dialect == "sqlite":
+                _use_wal(connection, database)
+            bring_up_to_date(connection, database.url)
         except OperationalError as error:
             if not is_busy(error) or time.monotonic() > until:
                 raise
-            time.sleep(random.uniform(0.001, 0.02))
-            continue
-        if mode != "wal":
-            raise StorageError(
-                f"{database.url} cannot use write-ahead logging here (SQLite stays in mode {mode}): "
-                "give a path on a local disk, or a postgresql:// URL"
-            )
-        return
+        else:
+            return
+        time.sleep(random.uniform(0.001, 0.02))  # SQLite does not queue for these locks
+
+
+def _use_wal(connection: Connection, database: Database) -> None:
+    mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+    if mode != "wal":
+        mode = connection.exec_driver_sql("PRAGMA journal_mode = WAL").scalar()
+    if mode != "wal":
+        raise StorageError(
+            f"{database.url} cannot use write-ahead logging here (SQLite stays in mode {mode}): "
+            "give a path on a local disk, or a postgresql:// URL"
+        )
 
 
 @contextmanager

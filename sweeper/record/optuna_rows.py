@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -83,11 +84,26 @@ class OptunaRows:
             for study_id, last in self._sql.last_numbers.run(self.connection, ids):
                 self.last_numbers[study_id] = -1 if last is None else last
         if self._wanted_trials:
-            ids = {"ids": listed(self._dialect, self._wanted_trials)}
-            for row in self._sql.lock_trials.run(self.connection, ids):
-                self.trials[row[0]] = TrialRow(
-                    row[1], row[2], TrialState[row[3]], _from_driver(row[4]), _from_driver(row[5])
-                )
+            self._lock(self._wanted_trials)
+
+    def lock_trial(self, trial_id: int) -> TrialRow:
+        """A trial's row, locked; it is known to exist."""
+        if trial_id not in self.trials:
+            self._lock([trial_id])
+        return self.trials[trial_id]
+
+    def waiting(self, study_id: int, among: Iterable[int], after: int) -> list[int]:
+        """The ids of a study's WAITING trials, in order: of those in `among`, and of those greater than `after`."""
+        bounds = {"ids": listed(self._dialect, among), "study": study_id, "after": after}
+        found = {trial_id: TrialState[state] for trial_id, state in self._sql.states.run(self.connection, bounds)}
+        known = {trial_id: self.trials[trial_id].state for trial_id in found if trial_id in self.trials}
+        return sorted(one for one, state in (found | known).items() if state == TrialState.WAITING)
+
+    def _lock(self, trial_ids: Iterable[int]) -> None:
+        for row in self._sql.lock_trials.run(self.connection, {"ids": listed(self._dialect, trial_ids)}):
+            self.trials[row[0]] = TrialRow(
+                row[1], row[2], TrialState[row[3]], _from_driver(row[4]), _from_driver(row[5])
+            )
 
     def new_trial(
         self, study_id: int, state: TrialState, start: datetime | None, complete: datetime | None
@@ -162,6 +178,10 @@ class _Statements:
             *(trials.c.datetime_start, trials.c.datetime_complete),
         ).where(is_one_of(dialect, trials.c.trial_id, "ids"))
         self.lock_trials = Sql(dialect, row.order_by(trials.c.trial_id).with_for_update())
+        state = select(trials.c.trial_id, trials.c.state)
+        among = state.where(is_one_of(dialect, trials.c.trial_id, "ids"))
+        after = state.where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
+        self.states = Sql(dialect, among.union(after))
         changes = {
             "state": bindparam("new_state", type_=trials.c.state.type),
             "datetime_start": bindparam("new_start", type_=trials.c.datetime_start.type),

@@ -8,6 +8,7 @@ table.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,8 @@ def _create(connection: Connection, name: str) -> None:
         upgrade(connection, name)
         connection.exec_driver_sql("COMMIT")
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK")
+        with suppress(DBAPIError):  # the server may be gone, and the transaction with it
+            connection.exec_driver_sql("ROLLBACK")
         raise
 
 

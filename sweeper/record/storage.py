@@ -30,6 +30,8 @@ from sweeper.errors import StorageError
 from sweeper.record import studies
 from sweeper.record.change import (
     Child,
+    Claim,
+    Claimed,
     DropStudy,
     Moved,
     NewStudy,
@@ -137,10 +139,36 @@ class Storage(BaseStorage):
         write = State(trial_id, state, told, datetime.now())
         moved = self.writer.submit(write, partial(self._moved, mirror, trial_id, told)).result()
         if moved.changed and state == TrialState.RUNNING:
-            self._memory.fresh(mirror.study_id)
-            with self._memory.lock:
-                mirror.own.add(trial_id)
+            self._take_over(mirror, trial_id)
         return moved.changed
+
+    def claim_trial_within(self, study_id: int, limit: int) -> int | None:
+        """Claim the study's first WAITING trial, or create one, in state RUNNING; returns its id.
+
+        None once `limit` trials of the study are not WAITING: exact with any number of processes that ask this way.
+        """
+        mirror = self._memory.known(study_id)
+        with self._memory.lock:
+            unfinished, seen = tuple(mirror.unfinished), mirror.seen
+        write = Claim(study_id, limit, unfinished, seen, datetime.now())
+        claimed = self.writer.submit(write, partial(self._claimed, mirror)).result()
+        if claimed is None:
+            return None
+        if claimed.new is None:
+            self._take_over(mirror, claimed.trial_id)
+        return claimed.trial_id
+
+    def _claimed(self, mirror: Mirror, claimed: Claimed | None) -> None:
+        if claimed is not None and claimed.new is not None:
+            self._memory.created(mirror.study_id, claimed.new)
+        elif claimed is not None and claimed.moved is not None:
+            self._moved(mirror, claimed.trial_id, None, claimed.moved)
+
+    def _take_over(self, mirror: Mirror, trial_id: int) -> None:
+        """A claimed trial is read once more, and is this process's own from now on."""
+        self._memory.fresh(mirror.study_id)
+        with self._memory.lock:
+            mirror.own.add(trial_id)
 
     def _moved(self, mirror: Mirror, trial_id: int, values: tuple[float, ...] | None, moved: Moved) -> None:
         def change(trial: FrozenTrial) -> None:
