@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, Node, OmegaConf, open_dict
 
 from sweeper.config.explain import explain, first_sentence, key_of, list_keys
+from sweeper.config.resolve import hydra_config
 from sweeper.config.snapshot import take_snapshot
 from sweeper.errors import ConfigError
 
@@ -65,19 +66,20 @@ class Composer:
         return cls(taken.loader, master_config, taken.digest)
 
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
-        """The trial's whole config, the `hydra` node included, as `load_sweep_config` gives it.
+        """The trial's whole config, with what Hydra's launchers and `run_job` put into its `hydra` node.
 
-        Raises ConfigError with one sentence if Hydra cannot compose it.
+        That is `load_sweep_config`, then the job's number and id, then where its output goes. Raises ConfigError
+        with a line for each problem if Hydra cannot compose it.
         """
         try:
             config = self._compose(list(overrides))
+            job, runtime = config.hydra.job, config.hydra.runtime
+            job.id, job.num = job_id, number
+            runtime.output_dir = _output_folder(config)
         except Exception as error:  # of Hydra, OmegaConf, YAML, the builtins: there is no config, whatever it is
             problems = list(self.diagnose(overrides).values())
             told = "\n".join(problems) or f"the config cannot be composed: {first_sentence(error)}"
             raise ConfigError(told) from error
-        with open_dict(config):
-            config.hydra.job.id = job_id
-            config.hydra.job.num = number
         return config
 
     def diagnose(self, overrides: Sequence[str]) -> dict[str, str]:
@@ -214,8 +216,8 @@ class Composer:
         task = [each for each in parsed if not each.is_hydra_override()]
         hydra = config.hydra
         hydra.overrides.task = [each.input_line for each in task]
-        with open_dict(hydra):
-            for name in hydra.job.env_copy:
+        for name in hydra.job.env_copy:
+            with open_dict(hydra.job.env_set):
                 hydra.job.env_set[name] = os.environ[name]
         if base.dirname is not None:
             kv_sep, item_sep, exclude_keys = base.dirname
@@ -223,6 +225,12 @@ class Composer:
             hydra.job.override_dirname = item_sep.join(lines).replace("=", kv_sep)
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
         return config
+
+
+def _output_folder(config: DictConfig) -> str:
+    """The trial's own folder, absolute: `hydra.sweep.dir` and below it `hydra.sweep.subdir`."""
+    with hydra_config(config):
+        return str(Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)).absolute())
 
 
 def is_identical(one: object, other: object) -> bool:

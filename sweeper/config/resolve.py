@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from sweeper.config.explain import first_sentence
@@ -28,22 +28,11 @@ def resolve(config: DictConfig) -> dict[str, object]:
     """
     problems: list[str] = []
     with hydra_config(config):
-        _place(config)
         nodes = ((key, node) for key, node in config.items_ex(resolve=False) if key != "hydra")
         plain = {_text(key): _settle(_raw(node), config, key, _text(key), (), problems) for key, node in nodes}
     if problems:
         raise ConfigError("\n".join(problems))
     return plain
-
-
-def _place(config: DictConfig) -> None:
-    """Say in the config where the trial's output goes, as Hydra does before the task function sees it."""
-    hydra = OmegaConf.select(config, "hydra")
-    if hydra is None or OmegaConf.is_missing(hydra.sweep, "dir") or OmegaConf.is_missing(hydra.sweep, "subdir"):
-        return
-    folder = Path(str(hydra.sweep.dir), str(hydra.sweep.subdir)).absolute()
-    with read_write(hydra), open_dict(hydra):
-        hydra.runtime.output_dir = str(folder)
 
 
 @contextmanager

@@ -52,6 +52,7 @@ class App:
         with open_dict(config):
             config.hydra.job.id = job_id
             config.hydra.job.num = number
+            config.hydra.runtime.output_dir = f"{config.hydra.sweep.dir}/{number}"
         return config
 
 

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ReadonlyConfigError
 
 from sweeper.config.compose import MOST_BASES, Composer, is_identical
+from sweeper.config.resolve import resolve
 from sweeper.errors import ConfigError
 from tests.config.app import FILES, App, open_app, singletons_restored
 
@@ -198,6 +199,21 @@ def test_copied_variables_are_those_of_the_moment(warm: Composer, monkeypatch: p
         warm.compose(["lr=1"], number, "0")
     monkeypatch.setenv("SWEEPER_TEST", "later")
     assert warm.compose(["lr=1"], 3, "3").hydra.job.env_set == {"SWEEPER_TEST": "later"}
+
+
+def test_the_output_folder_is_known_to_the_config(tmp_path: Path, hydra_restore_singletons: None) -> None:
+    app = open_app(tmp_path, overrides=["hydra.sweep.subdir=${hydra:job.name}_${hydra.job.num}"])
+    composer = app.composer()
+    for number in range(3):
+        config = composer.compose(["+out=${hydra:runtime.output_dir}"], number, str(number))
+        folder = f"{tmp_path}/out/app_{number}"
+        assert config.hydra.runtime.output_dir == resolve(config)["out"] == folder
+
+
+def test_an_output_folder_that_leads_nowhere_is_told(tmp_path: Path, hydra_restore_singletons: None) -> None:
+    composer = open_app(tmp_path, overrides=["hydra.sweep.subdir=${nope}"]).composer()
+    with pytest.raises(ConfigError, match=r"^the config cannot be composed: Interpolation key 'nope' not found$"):
+        composer.compose([], 0, "0")
 
 
 def test_an_edited_file_changes_no_later_trial(tmp_path: Path, hydra_restore_singletons: None) -> None:
