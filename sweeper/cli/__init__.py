@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; what the user can act on ends it with one line on standard error and a status."""
+    """Run the command line; what the user can act on ends it with its text on standard error and a status."""
     from sweeper.cli.app import app
     from sweeper.cli.text import printable
     from sweeper.errors import SweeperError
@@ -18,5 +18,6 @@ def main() -> None:
     try:
         app(prog_name="sweeper")
     except SweeperError as error:
-        print(f"sweeper: {printable(str(error))}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"sweeper: {printable(line)}", file=sys.stderr)
         sys.exit(error.exit_status)

@@ -83,7 +83,7 @@ def _direction(what: Question, needed_for: str | None) -> StudyDirection:
         return StudyDirection.MAXIMIZE
     if what.direction is None and needed_for is not None:
         raise ConfigError(
-            f"{needed_for} has to know which values of '{what.name}' are better, and only objectives say so: "
+            f"{needed_for} has to know which values of {what.name!r} are better, and only objectives say so: "
             "leave out one of the two options"
         )
     return StudyDirection.MINIMIZE

@@ -31,7 +31,7 @@ def question(history: History, study: StudyRow, metric: str | None) -> Question:
     if metric is None:
         if len(study.objectives) > 1:
             names = " or ".join(f"--metric {name}" for name in study.objectives)
-            raise ConfigError(f"'{study.name}' has {len(study.objectives)} objectives: choose one with {names}")
+            raise ConfigError(f"{study.name!r} has {len(study.objectives)} objectives: choose one with {names}")
         metric = study.objectives[0]
     if metric in study.objectives:
         i = study.objectives.index(metric)
@@ -51,7 +51,7 @@ def circumstances(
     found = {name: history.of_runs(study.name, name) for name in names}
     for name, values in found.items():
         if not values:
-            raise NotFound(f"--with {name}: no trial of '{study.name}' has it on record")
+            raise NotFound(f"--with {name}: no trial of {study.name!r} has it on record")
     return {name: [values.get(trial.number) for trial in trials] for name, values in found.items()}
 
 

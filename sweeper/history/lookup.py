@@ -57,7 +57,7 @@ def all_directions(connection: Connection) -> dict[int, tuple[str, ...]]:
 def _missing(connection: Connection, name: str, where: str) -> str:
     names = list(connection.execute(select(studies.c.study_name).order_by(studies.c.study_name)).scalars())
     if not names:
-        return f"there is no study '{name}' in {where}, nor any other yet: start a sweep"
+        return f"there is no study {name!r} in {where}, nor any other yet: start a sweep"
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = "did you mean " + " or ".join(f"'{other}'" for other in near) + "? " if near else ""
-    return f"there is no study '{name}' in {where}: {hint}type `sweeper ls` to see all {len(names)}"
+    hint = "did you mean " + " or ".join(f"{other!r}" for other in near) + "? " if near else ""
+    return f"there is no study {name!r} in {where}: {hint}type `sweeper ls` to see all {len(names)}"

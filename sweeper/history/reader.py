@@ -59,7 +59,7 @@ class History:
         """How many trials failed for which failure kind, most frequent first."""
         with reading(self._engine, self.where) as connection:
             lookup.find(connection, study, self.where)
-            return studies.failures(connection, study)
+            return runs.failures(connection, study)
 
     def trials(self, study: str, *, states: Collection[str] | None = None, newest: int | None = None) -> list[TrialRow]:
         """A study's trials by number: those in one of `states`, of these the `newest`; by default all."""
@@ -130,7 +130,7 @@ class History:
             found = runs.last_values(connection, study, metric)
             if not found:
                 names = ", ".join(runs.metric_names(connection, study)) or "no metric on record"
-                raise NotFound(f"there is no metric '{metric}' in '{study}': it has {names}")
+                raise NotFound(f"there is no metric {metric!r} in {study!r}: it has {names}")
             return found
 
     def of_runs(self, study: str, column: str) -> dict[int, object]:
@@ -138,7 +138,7 @@ class History:
         with reading(self._engine, self.where) as connection:
             lookup.find(connection, study, self.where)
             if column not in runs.OF_RUNS:
-                raise NotFound(f"runs have no '{column}' to give: ask for {', '.join(runs.OF_RUNS)}")
+                raise NotFound(f"runs have no {column!r} to give: ask for {', '.join(runs.OF_RUNS)}")
             return runs.column(connection, study, column)
 
     def finished(self, study: str) -> list[FrozenTrial]:

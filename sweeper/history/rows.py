@@ -28,7 +28,7 @@ class TrialName:
         """
         study, slash, number = text.rpartition("/")
         if not (slash and study and re.fullmatch("[0-9]{1,9}", number)):
-            raise NotFound(f"'{text}' names no trial: write STUDY/NUMBER, for example digits/17")
+            raise NotFound(f"{text!r} names no trial: write STUDY/NUMBER, for example digits/17")
         return cls(study, int(number))
 
     def __str__(self) -> str:

@@ -47,7 +47,7 @@ def one(connection: Connection, run: str, where: str) -> RunRow:
         found = connection.execute(select(table).where(table.c.run == run)).mappings().first()
         if found is not None:
             return _row(found)
-    raise NotFound(f"there is no run '{run}' in {where}: `sweeper show STUDY/NUMBER` lists the runs of a trial")
+    raise NotFound(f"there is no run {run!r} in {where}: `sweeper show STUDY/NUMBER` lists the runs of a trial")
 
 
 def last_of(connection: Connection, study: str, numbers: Sequence[int] | None = None) -> dict[int, LastRun]:
@@ -75,6 +75,19 @@ def curves(connection: Connection, run: str) -> dict[str, Curve]:
     for name, step, value, time in connection.execute(query):
         points.setdefault(name, []).append((step, decode.metric(value), time))
     return {name: Curve(*zip(*found, strict=True)) for name, found in points.items()}
+
+
+def failures(connection: Connection, study: str) -> dict[str, int]:
+    """Failed trials by the failure kind of their newest run, most frequent first."""
+    if not has_our_tables(connection):
+        return {}
+    query = (
+        select(table.c.failure, func.count().label("n"))
+        .where(table.c.study == study, table.c.failure.is_not(None), _is_newest())
+        .group_by(table.c.failure)
+        .order_by(func.count().desc(), table.c.failure)
+    )
+    return {row.failure: row.n for row in connection.execute(query)}
 
 
 def last_values(connection: Connection, study: str, name: str) -> dict[int, float]:

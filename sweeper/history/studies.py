@@ -18,6 +18,8 @@ from sweeper.history.schema import (
 )
 from sweeper.record import tables
 
+_TELLING_TRIALS = 1000  # from which the space is read
+
 
 def rows(connection: Connection, names: Sequence[str] | None = None) -> list[StudyRow]:
     """Studies by name, those of `names` or all."""
@@ -67,38 +69,24 @@ def sweep_rows(connection: Connection, study: str) -> list[SweepRow]:
     ]
 
 
-def failures(connection: Connection, study: str) -> dict[str, int]:
-    """Failed trials by the failure kind of their last run, most frequent first."""
-    if not lookup.has_our_tables(connection):
-        return {}
-    t = tables.runs
-    last = (
-        select(t.c.number, func.max(t.c.attempt).label("attempt"))
-        .where(t.c.study == study)
-        .group_by(t.c.number)
-        .subquery()
-    )
-    count = func.count().label("count_")
-    query = (
-        select(t.c.failure, count)
-        .join(last, (t.c.number == last.c.number) & (t.c.attempt == last.c.attempt))
-        .where(t.c.study == study, t.c.failure.is_not(None))
-        .group_by(t.c.failure)
-        .order_by(count.desc(), t.c.failure)
-    )
-    return {row.failure: row.count_ for row in connection.execute(query)}
-
-
 def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str, object]]:
-    """Each parameter's distribution as Optuna's JSON has it; the latest where it changed."""
-    query = (
-        select(trial_params.c.param_name, trial_params.c.distribution_json, func.min(trial_params.c.param_id))
-        .join(trials, trials.c.trial_id == trial_params.c.trial_id)
+    """Each parameter's distribution as Optuna's JSON has it, in the order of first use.
+
+    Of the newest trials, which tell the space as it is now: a study of 50,000 takes a second to read whole.
+    """
+    newest = (
+        select(trials.c.trial_id)
         .where(trials.c.study_id == study.study_id)
-        .group_by(trial_params.c.param_name, trial_params.c.distribution_json)
-        .order_by(func.min(trial_params.c.param_id))
+        .order_by(trials.c.number.desc())
+        .limit(_TELLING_TRIALS)
     )
-    return {name: json.loads(text) for name, text, _ in connection.execute(query).all()}
+    query = (
+        select(trial_params.c.param_name, trial_params.c.distribution_json)
+        .where(trial_params.c.trial_id.in_(newest))
+        .order_by(trial_params.c.param_id)
+    )
+    latest = {row.param_name: row.distribution_json for row in connection.execute(query)}
+    return {name: json.loads(text) for name, text in latest.items()}
 
 
 def _metric_names(connection: Connection) -> dict[int, tuple[str, ...]]:

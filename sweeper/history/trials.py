@@ -56,7 +56,8 @@ def rows(connection: Connection, study: Study, *, states: Collection[str] | None
         query = select(trials.c.trial_id).where(_in_states(study, states))
         query = query.order_by(trials.c.number.desc()).limit(newest)
         found = gather_ids(connection, connection.execute(query).scalars().all()[::-1])
-    last = runs.last_of(connection, study.name)
+    numbers = None if newest is None else [trial.number for trial in found.values()]
+    last = runs.last_of(connection, study.name, numbers)
     return [
         TrialRow(
             number=trial.number,
@@ -145,10 +146,10 @@ def gather(connection: Connection, scope: ColumnElement[bool]) -> dict[int, Gath
     query = query.where(scope).order_by(t.c.number, t.c.trial_id)
     found = {row.trial_id: Gathered(*row) for row in connection.execute(query)}
     values = select(v.c.trial_id, v.c.value, v.c.value_type).order_by(v.c.trial_id, v.c.objective)
-    for trial_id, value, kind in connection.execute(_of_trials(values, v, scope)):
+    for trial_id, value, kind in connection.execute(_of_trials(values, v, scope)).all():
         found[trial_id].values.append(decode.number(value, kind))
     params = select(p.c.trial_id, p.c.param_name, p.c.param_value, p.c.distribution_json)
-    for trial_id, name, value, text in connection.execute(_of_trials(params, p, scope).order_by(p.c.param_id)):
+    for trial_id, name, value, text in connection.execute(_of_trials(params, p, scope).order_by(p.c.param_id)).all():
         found[trial_id].stored_params[name] = (value, text)
     return found
 
@@ -202,5 +203,5 @@ def _missing(connection: Connection, study: Study, number: int) -> str:
     query = select(trials.c.number).where(trials.c.study_id == study.study_id)
     last = connection.execute(query.order_by(trials.c.number.desc()).limit(1)).scalar()
     if last is None:
-        return f"there is no trial {number} in '{study.name}', which has no trial yet"
-    return f"there is no trial {number} in '{study.name}': its trials are 0 to {last}"
+        return f"there is no trial {number} in {study.name!r}, which has no trial yet"
+    return f"there is no trial {number} in {study.name!r}: its trials are 0 to {last}"

@@ -42,7 +42,7 @@ def test_version(sweeper: Sweeper) -> None:
         (["best", "digit", "--storage", "{url}"], 2, "did you mean 'digits'"),
         (["show", "digits/99", "--storage", "{url}"], 2, "there is no trial 99 in 'digits': its trials are 0 to 9"),
         (["show", "digits/x", "--storage", "{url}"], 2, "write STUDY/NUMBER"),
-        (["show", "a\x1b[2Jb", "--storage", "{url}"], 2, r"no study 'a\x1b[2Jb'"),
+        (["show", "a\x1b[2J\nb", "--storage", "{url}"], 2, r"no study 'a\x1b[2J\nb'"),
         (["importance", "digits", "--metric", "acc", "--storage", "{url}"], 2, "it has loss, val/accuracy"),
     ],
 )
