@@ -54,11 +54,12 @@ def distinct(things: Iterable[T], key: Callable[[T], Hashable]) -> list[T]:
 
 def distribution_key(distribution: BaseDistribution) -> Hashable:
     """Equal for equal distributions, at a fraction of the cost of `==` over ten thousand trials."""
+    if isinstance(distribution, FloatDistribution):
+        return "float", distribution.low, distribution.high, distribution.log, distribution.step
+    if isinstance(distribution, IntDistribution):
+        return "int", distribution.low, distribution.high, distribution.log, distribution.step
     if isinstance(distribution, CategoricalDistribution):
         return tuple(map(choice_key, distribution.choices))
-    if isinstance(distribution, Range):
-        kind = type(distribution).__name__
-        return kind, distribution.low, distribution.high, distribution.log, distribution.step
     return repr(distribution)
 
 

@@ -105,10 +105,10 @@ def usable(trials: Sequence[FrozenTrial], target: Target) -> tuple[list[int], Fl
 
 
 def _parameter(name: str, trials: Sequence[FrozenTrial]) -> Factor | None:
-    holders = [i for i, trial in enumerate(trials) if name in trial.params]
-    values = [trials[i].params[name] for i in holders]
-    kinds = distinct((trials[i].distributions[name] for i in holders), distribution_key)
-    scale = parameter_scale(kinds, values)
+    given = [(i, params[name]) for i, trial in enumerate(trials) if name in (params := trial.params)]
+    holders, values = [i for i, _ in given], [value for _, value in given]
+    objects = {id(found): found for found in (trials[i].distributions[name] for i in holders)}
+    scale = parameter_scale(distinct(objects.values(), distribution_key), values)
     if scale is None:
         return None
     positions = np.full(len(trials), np.nan)
