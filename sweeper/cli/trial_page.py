@@ -130,10 +130,11 @@ def _params_table(study: StudyRow, trial: TrialDetail, best: BestRow | None, scr
 def _show_differences(run: RunRow, best: RunRow, trial: TrialDetail, best_name: str, screen: Screen) -> None:
     """Config keys in which the run differs from the best one, without the parameters listed above."""
     here, there = machine.flattened(run.config), machine.flattened(best.config)
+    params = {name.lstrip("+") for name in trial.params}  # Hydra's `+key` adds a key
     differing = [
         key
         for key in dict.fromkeys([*here, *there])
-        if here.get(key, _ABSENT) != there.get(key, _ABSENT) and key not in trial.params
+        if here.get(key, _ABSENT) != there.get(key, _ABSENT) and key not in params
     ]
     if not differing:
         return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
 from sweeper.errors import NotFound
 from sweeper.history import decode
@@ -33,7 +34,7 @@ def of_trial(connection: Connection, study: str, number: int) -> list[RunRow]:
     """The attempts of one trial, in order."""
     if not has_our_tables(connection):
         return []
-    query = select(table).where(table.c.study == study, table.c.number == number).order_by(table.c.attempt)
+    query = _rows().where(table.c.study == study, table.c.number == number).order_by(table.c.attempt)
     return [_row(row) for row in connection.execute(query).mappings()]
 
 
@@ -44,7 +45,7 @@ def one(connection: Connection, run: str, where: str) -> RunRow:
         NotFound: there is none.
     """
     if has_our_tables(connection):
-        found = connection.execute(select(table).where(table.c.run == run)).mappings().first()
+        found = connection.execute(_rows().where(table.c.run == run)).mappings().first()
         if found is not None:
             return _row(found)
     raise NotFound(f"there is no run {run!r} in {where}: `sweeper show STUDY/NUMBER` lists the runs of a trial")
@@ -167,6 +168,11 @@ def _is_newest() -> ColumnElement[bool]:
         .where(later.c.attempt > table.c.attempt)
         .exists()
     )
+
+
+def _rows() -> Select[Any]:
+    """Only columns that are read: a database of an older release may lack the others."""
+    return select(*(table.c[name] for name in RunRow.__slots__))
 
 
 def _row(found: RowMapping) -> RunRow:

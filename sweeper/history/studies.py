@@ -58,7 +58,8 @@ def sweep_rows(connection: Connection, study: str) -> list[SweepRow]:
     if not lookup.has_our_tables(connection):
         return []
     t = tables.sweeps
-    found = connection.execute(select(t).where(t.c.study == study).order_by(t.c.started_at, t.c.id))
+    query = select(*(t.c[name] for name in SweepRow.__slots__))
+    found = connection.execute(query.where(t.c.study == study).order_by(t.c.started_at, t.c.id))
     return [
         SweepRow(
             **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space")},

@@ -159,3 +159,11 @@ def test_a_name_means_the_study_of_that_name_first(written: Written) -> None:
     assert history.resolve("a/1") == "a/1"
     assert history.resolve("a/2") == TrialName("a", 2)
     assert history.resolve("b") == "b"
+
+
+def test_a_database_of_an_older_release_may_lack_columns_that_nobody_reads(written: Written) -> None:
+    add(written.study("s"), 1.0)
+    written.our_tables()
+    with written.engine.begin() as writer:
+        writer.exec_driver_sql("ALTER TABLE sweeper_runs DROP COLUMN ended_seq")
+    assert History(written.url).trial("s", 0).runs == ()
