@@ -27,4 +27,3 @@ def _database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, [*FLAGS, "hydra.sweeper.launcher=inline"])])
 class TestInline(IntegrationTestSuite):
     pass
-
