@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Table, delete, select
 
 from sweeper.record import optuna_rows as rows
+from sweeper.record.batch import Batch
 from sweeper.record.optuna_rows import OptunaRows, to_local, to_utc
 from sweeper.record.statement import insert_if_absent
 from sweeper.record.tables import metrics, runs, sweeps
-from sweeper.record.writer import Batch
 
 ChildRow = tuple[Table, str | int, dict[str, object]]  # where it belongs, its name, step or objective, its columns
 
@@ -115,7 +115,7 @@ class NewTrial:
     """A trial under the study's next number; gives it as Optuna will read it."""
 
     study_id: int
-    now: datetime  # local and naive, as Optuna's trials have it
+    now: datetime  # UTC without a zone
     template: FrozenTrial | None = None
     children: tuple[ChildRow, ...] = ()  # of the template
 
@@ -140,7 +140,7 @@ class NewTrial:
             state=TrialState.RUNNING if like is None else like.state,
             value=None,
             values=None if like is None else like.values,
-            datetime_start=self.now if like is None else like.datetime_start,
+            datetime_start=to_local(self.now) if like is None else like.datetime_start,
             datetime_complete=None if like is None else like.datetime_complete,
             params={} if like is None else dict(like.params),
             distributions={} if like is None else dict(like.distributions),
@@ -187,7 +187,7 @@ class State:
     trial_id: int
     state: TrialState
     values: tuple[float, ...] | None
-    now: datetime  # local and naive
+    now: datetime  # UTC without a zone
 
     def prepare(self, batch: Batch) -> None:
         batch.part(OptunaRows).want_trial(self.trial_id)
@@ -199,13 +199,30 @@ class State:
             return _moved(row, changed=False)
         row.state = self.state
         if self.state == TrialState.RUNNING:
-            row.datetime_start = to_utc(self.now)
+            row.datetime_start = self.now
         if self.state.is_finished():
-            row.datetime_complete = to_utc(self.now)
+            row.datetime_complete = self.now
         part.change(self.trial_id)
         for objective, value in enumerate(self.values or ()):
             part.put(rows.trial_values, self.trial_id, objective, value_columns(value))
         return _moved(row, changed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LateState:
+    """A change of state that waited in a spool for longer than its driver lived."""
+
+    change: State
+
+    def prepare(self, batch: Batch) -> None:
+        self.change.prepare(batch)
+
+    def apply(self, batch: Batch) -> Moved:
+        trial_id = self.change.trial_id
+        start = batch.part(OptunaRows).open_trial(trial_id).datetime_start
+        if start is not None and start > self.change.now:  # SQLite gives the ids of deleted trials out again
+            raise KeyError(f"there is no trial with the id {trial_id} any more")
+        return self.change.apply(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +245,7 @@ class Claim:
     limit: int
     unfinished: tuple[int, ...]
     seen: int
-    now: datetime  # local and naive
+    now: datetime  # UTC without a zone
 
     def prepare(self, batch: Batch) -> None:
         batch.part(OptunaRows).want_study(self.study_id)
@@ -252,7 +269,7 @@ class Claim:
         row = part.lock_trial(trial_id)
         if row.state != TrialState.WAITING:
             return None
-        row.state, row.datetime_start = TrialState.RUNNING, to_utc(self.now)
+        row.state, row.datetime_start = TrialState.RUNNING, self.now
         part.change(trial_id)
         return _moved(row, changed=True)
 

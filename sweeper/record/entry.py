@@ -10,12 +10,12 @@ from optuna.trial import TrialState
 from sqlalchemy import delete, insert, select, update
 
 from sweeper.errors import NotFound, StorageError
+from sweeper.record.batch import Batch
 from sweeper.record.optuna_rows import studies, to_epoch, trials
 from sweeper.record.orphan import dead_sweeps
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import insert_if_absent
 from sweeper.record.tables import runs, sweeps
-from sweeper.record.writer import Batch
 from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
@@ -33,7 +33,7 @@ class SweepOpened:
     def apply(self, batch: Batch) -> None:
         connection = batch.connection
         now = time.time()
-        gone = dead_sweeps(connection, str(self.columns["study"]))
+        gone = [sweep for sweep, _ in dead_sweeps(connection, str(self.columns["study"]))]
         if gone:
             of_gone = (runs.c.sweep.in_(gone)) & (runs.c.state == TrialState.RUNNING.name)
             connection.execute(update(runs).where(of_gone), _lost("the driver of its sweep is gone", now))

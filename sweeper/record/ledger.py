@@ -10,12 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from optuna.exceptions import UpdateFinishedTrialError
+
+from sweeper.errors import NotFound, StorageError
 from sweeper.record.entry import Heard, Nothing, RunOpened, SweepEnded, SweepOpened, columns_of
-from sweeper.record.orphan import orphans
+from sweeper.record.orphan import dead_sweeps, orphans
+from sweeper.record.outage import Health
 from sweeper.record.run_rows import text
+from sweeper.record.spool import taken_in
 from sweeper.record.storage import Storage
+from sweeper.record.writer import FAREWELL_S
 from sweeper.trial import Event, TrialSpec
 
 
@@ -40,13 +48,15 @@ class Sweep:
 class Record:
     """The record of one driver, in the database of its storage."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, outage_limit_s: float = 900.0) -> None:
         self._storage = storage
         self._writer = storage.writer
+        self._outage_limit_s = outage_limit_s
 
     def sweep_opened(self, sweep: Sweep) -> Future[None]:
         """A sweep begins; runs that earlier drivers of its study left behind end as lost."""
         columns = {name: text(value) if isinstance(value, str) else value for name, value in asdict(sweep).items()}
+        self._writer.spool_to(_spool_of(sweep.folder, sweep.sweep))
         return self._writer.submit(SweepOpened(columns))
 
     def sweep_ended(self, sweep: str, outcome: str) -> Future[None]:
@@ -67,9 +77,39 @@ class Record:
         return self._writer.submit(Heard(tuple(events)))
 
     def orphans(self, study: str) -> list[int]:
-        """The numbers of the study's RUNNING trials whose driver is gone."""
+        """The numbers of the study's RUNNING trials whose driver is gone.
+
+        What those drivers had to leave in a spool is taken in first: a trial whose end was in it is no orphan.
+        """
+        for sweep, folder in self._storage.ask(lambda connection: dead_sweeps(connection, study)):
+            self._take_in(_spool_of(folder, sweep))
         return self._storage.ask(lambda connection: orphans(connection, study))
 
+    def _take_in(self, spool: Path) -> None:
+        with taken_in(spool) as writes:
+            late = [self._writer.submit(write) for write in writes]
+            for future in late:
+                with suppress(KeyError, UpdateFinishedTrialError, NotFound, StorageError):  # it is in already, or void
+                    future.result()
+
+    def health(self) -> Health:
+        """Whether the database takes writes, and how many wait."""
+        return self._writer.health()
+
+    def takes_trials(self) -> bool:
+        """Whether new trials may be placed: not once the database has been out of reach for the limit."""
+        return self._writer.health().outage_s < self._outage_limit_s
+
     def close(self) -> None:
-        """Wait until everything given so far is durable; the storage stays open."""
-        self._writer.submit(Nothing()).result()
+        """Wait until everything given so far is durable; the storage stays open.
+
+        While the database is out of reach, it is waited for 5 s. What is not written by then stays in the spool
+        when the storage is closed, and the study's next launch takes it in.
+        """
+        given = self._writer.submit(Nothing())
+        with suppress(TimeoutError):
+            given.result(FAREWELL_S)
+
+
+def _spool_of(folder: str, sweep: str) -> Path:
+    return Path(folder) / ".sweeper" / f"spool-{sweep}.jsonl"

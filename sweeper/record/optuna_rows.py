@@ -202,6 +202,11 @@ def _from_driver(time: str | datetime | None) -> datetime | None:
     return datetime.fromisoformat(time) if isinstance(time, str) else time
 
 
+def utc_now() -> datetime:
+    """The present time as Optuna's tables have it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
 def to_utc(local: datetime | None) -> datetime | None:
     """Optuna's trials carry naive local times, its tables naive UTC."""
     return None if local is None else local.astimezone(UTC).replace(tzinfo=None)

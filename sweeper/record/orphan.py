@@ -12,14 +12,14 @@ from sweeper.record.optuna_rows import studies, to_epoch, trials
 from sweeper.record.tables import runs, sweeps
 
 _SWEEPS = select(
-    sweeps.c.sweep, sweeps.c.host, sweeps.c.pid, sweeps.c.started_at, sweeps.c.ended_at
+    sweeps.c.sweep, sweeps.c.host, sweeps.c.pid, sweeps.c.started_at, sweeps.c.ended_at, sweeps.c.folder
 )  # fmt: skip
 
 
-def dead_sweeps(connection: Connection, study: str) -> list[str]:
-    """The sweeps of a study that were ended, or whose process on this host is no more."""
+def dead_sweeps(connection: Connection, study: str) -> list[tuple[str, str]]:
+    """The sweeps of a study that were ended, or whose process on this host is no more; each with its folder."""
     found = connection.execute(_SWEEPS.where(sweeps.c.study == study))
-    return [row.sweep for row in found if row.ended_at is not None or not _is_alive(row)]
+    return [(row.sweep, row.folder) for row in found if row.ended_at is not None or not _is_alive(row)]
 
 
 def orphans(connection: Connection, study: str) -> list[int]:
@@ -50,7 +50,7 @@ def orphans(connection: Connection, study: str) -> list[int]:
     return found
 
 
-def _is_alive(row: Row[str, str, int, float, float | None]) -> bool:
+def _is_alive(row: Row[str, str, int, float, float | None, str]) -> bool:
     """Whether the sweep's process exists; of another host that is not known here, and the answer is yes."""
     if row.host != socket.gethostname():
         return True
@@ -60,5 +60,5 @@ def _is_alive(row: Row[str, str, int, float, float | None]) -> bool:
         return False
 
 
-def _was_at_work(row: Row[str, str, int, float, float | None], moment: float) -> bool:
+def _was_at_work(row: Row[str, str, int, float, float | None, str], moment: float) -> bool:
     return bool(row.started_at <= moment and (row.ended_at is None or moment <= row.ended_at))

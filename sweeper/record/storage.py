@@ -14,7 +14,6 @@ import json
 import uuid
 import weakref
 from collections.abc import Callable, Container, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -52,6 +51,7 @@ from sweeper.record.optuna_rows import (
     trial_points,
     trial_system_attrs,
     trial_user_attrs,
+    utc_now,
 )
 from sweeper.record.writer import Writer
 
@@ -130,13 +130,13 @@ class Storage(BaseStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         self._memory.known(study_id)
         children = () if template_trial is None else children_of(template_trial)
-        write = NewTrial(study_id, datetime.now(), template_trial, children)
+        write = NewTrial(study_id, utc_now(), template_trial, children)
         return self.writer.submit(write, partial(self._memory.created, study_id)).result()._trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         mirror = self._memory.holding(trial_id)
         told = None if values is None else tuple(float(value) for value in values)
-        write = State(trial_id, state, told, datetime.now())
+        write = State(trial_id, state, told, utc_now())
         moved = self.writer.submit(write, partial(self._moved, mirror, trial_id, told)).result()
         if moved.changed and state == TrialState.RUNNING:
             self._take_over(mirror, trial_id)
@@ -150,7 +150,7 @@ class Storage(BaseStorage):
         mirror = self._memory.known(study_id)
         with self._memory.lock:
             unfinished, seen = tuple(mirror.unfinished), mirror.seen
-        write = Claim(study_id, limit, unfinished, seen, datetime.now())
+        write = Claim(study_id, limit, unfinished, seen, utc_now())
         claimed = self.writer.submit(write, partial(self._claimed, mirror)).result()
         if claimed is None:
             return None

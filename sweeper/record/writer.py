@@ -17,14 +17,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from sweeper.errors import StorageError
+from sweeper.record.batch import Batch, Write
 from sweeper.record.database import Database
 from sweeper.record.failure import is_outage, is_refusal, reason
 from sweeper.record.link import Link
+from sweeper.record.outage import Health, Outage
 from sweeper.record.statement import Sql, upsert
 from sweeper.record.tables import writers
 
@@ -43,48 +46,9 @@ _PAUSES_S = (
     1.0,
 )  # between attempts while the database cannot be written
 
+FAREWELL_S = 5.0  # how long closing waits for a database that is out of reach
+
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Part(Protocol):
-    """The rows of one room's tables in one transaction."""
-
-    def __init__(self, connection: Connection) -> None: ...
-
-    def fetch(self) -> None:
-        """Read, and lock, what the writes have asked for."""
-
-    def flush(self) -> None:
-        """Write the rows that the writes have left."""
-
-
-P = TypeVar("P", bound=Part)
-
-
-class Batch:
-    """One transaction being put together."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.parts: dict[type[Part], Part] = {}
-
-    def part(self, kind: type[P]) -> P:
-        """The transaction's one object of this kind."""
-        found = self.parts.get(kind)
-        if found is None:
-            found = self.parts[kind] = kind(self.connection)
-        return cast(P, found)
-
-
-class Write(Protocol[T_co]):
-    """One change, as plain data."""
-
-    def prepare(self, batch: Batch) -> None:
-        """Ask the batch's parts for the rows that the decision needs."""
-
-    def apply(self, batch: Batch) -> T_co:
-        """Decide and leave rows with the parts; raise before leaving any, and only this write fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +56,7 @@ class _Waiting:
     write: Write[Any]
     committed: Callable[[Any], None] | None
     future: Future[Any] | None  # None for a deferred write: nobody waits for it
+    ordinal: int
     since: float
 
 
@@ -106,17 +71,18 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self.link = Link(database)
-        self._mark = Sql(
-            database.dialect,
-            upsert(database.dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq),
-        )
+        mark = upsert(database.dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq)
+        self._mark = Sql(database.dialect, mark)
         self._key = uuid.uuid4().hex
         self._seq = 0
-        self._queue: deque[_Waiting] = deque()
-        self._urgent = 0
         self._changed = threading.Condition()
-        self._is_closing = False
+        self._queue: deque[_Waiting] = deque()
+        self._given = 0
+        self._done = 0
+        self._urgent = 0
+        self._close_by: float | None = None
         self._thread: threading.Thread | None = None
+        self._outage = Outage(database.url)
 
     def submit(self, write: Write[T], committed: Callable[[T], None] | None = None) -> Future[T]:
         """Write as soon as possible; the future resolves when this and all that was given before is durable.
@@ -125,32 +91,45 @@ class Writer:
         """
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # a write cannot be taken back, not by an asyncio task either
-        self._put(_Waiting(write, committed, future, time.monotonic()))
+        self._put(write, committed, future)
         return future
 
     def defer(self, write: Write[Any]) -> None:
         """Write together with the next submitted write, or after 0.2 s."""
-        self._put(_Waiting(write, None, None, time.monotonic()))
+        self._put(write, None, None)
+
+    def spool_to(self, path: Path) -> None:
+        """From now on, keep what waits in this file while the database is out of reach."""
+        self._outage.spool_to(path)
+
+    def health(self) -> Health:
+        """How the writer is doing at this moment."""
+        return self._outage.health(self._given - self._done)
 
     def close(self) -> None:
-        """Write what is left, then let go of the database."""
+        """Write what is left, then let go of the database.
+
+        What a database out of reach has not taken after 5 s stays in the spool; without one it fails.
+        """
         with self._changed:
-            self._is_closing = True
-            self._changed.notify()
+            self._close_by = time.monotonic() + FAREWELL_S
+            self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
+        self._outage.end()
         self.link.close()
 
-    def _put(self, waiting: _Waiting) -> None:
+    def _put(self, write: Write[T], committed: Callable[[T], None] | None, future: Future[T] | None) -> None:
         with self._changed:
-            if self._is_closing:
+            if self._close_by is not None:
                 raise StorageError(f"{self.link.name} was closed and takes no more writes: open it again")
-            self._queue.append(waiting)
-            if waiting.future is not None:
+            self._given += 1
+            self._queue.append(_Waiting(write, committed, future, self._given, time.monotonic()))
+            if future is not None:
                 self._urgent += 1
-                self._changed.notify()
+                self._changed.notify_all()
             elif len(self._queue) == 1:
-                self._changed.notify()  # the deadline starts now
+                self._changed.notify_all()  # the deadline starts now
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
                 self._thread.start()
@@ -162,7 +141,7 @@ class Writer:
     def _next(self) -> list[_Waiting]:
         """Wait until something is due and take all there is; nothing once closed and done."""
         with self._changed:
-            while not (self._urgent or self._is_closing):
+            while not self._urgent and self._close_by is None:
                 left = self._queue[0].since + _DEADLINE_S - time.monotonic() if self._queue else None
                 if left is not None and left <= 0:
                     break
@@ -190,7 +169,28 @@ class Writer:
                 if not is_outage(error):
                     self._isolate(taken, error)
                     return
-            time.sleep(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)])
+                self._bear(taken, error)
+            if not self._may_try_again(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]):
+                self._settle(taken, [_Answer(error=self._outage.farewell()) for _ in taken])
+                return
+        self._outage.over(taken[-1].ordinal)
+        self._settle(taken, answers)
+
+    def _bear(self, taken: list[_Waiting], error: Exception) -> None:
+        self._outage.goes_on(reason(error))
+        if self._outage.is_lasting():
+            with self._changed:
+                waiting = [*taken, *self._queue]
+            self._outage.keep([(one.ordinal, one.write) for one in waiting])
+
+    def _may_try_again(self, pause_s: float) -> bool:
+        """Wait for a while; False once the time to close has come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._close_by is not None, pause_s)
+            return self._close_by is None or time.monotonic() < self._close_by
+
+    def _settle(self, taken: list[_Waiting], answers: list[_Answer]) -> None:
+        self._done = taken[-1].ordinal
         for waiting, answer in zip(taken, answers, strict=True):
             _resolve(waiting, answer)
 
@@ -214,7 +214,7 @@ class Writer:
             refused = StorageError(f"{self.link.name} refused to store a value: {reason(error)}")
             refused.__cause__ = error
             error = refused
-        _resolve(taken[0], _Answer(error=error))
+        self._settle(taken, [_Answer(error=error)])
 
 
 def _decide(connection: Connection, taken: list[_Waiting]) -> list[_Answer]:
