@@ -15,6 +15,12 @@ from tests.cli.conftest import Sweeper
 from tests.history.database import Written, sqlite_url
 
 
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals rest on many forests; how good they are is importance's own test."""
+    monkeypatch.setattr("sweeper.cli.importance.RESAMPLES", 2)
+
+
 @pytest.fixture(scope="module")
 def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
     """30 trials whose objective is x, whose metric `loss` is y, and whose runtime is x again; to be read only."""

@@ -15,7 +15,7 @@ from tests.history.database import Written, add
 VALUES = st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 2.0, math.inf])
 STATES = st.sampled_from([TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL])
 CONSTRAINT = st.sampled_from([None, -1.0, 0.0, 1.0])
-REUSES = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REUSES = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @REUSES
