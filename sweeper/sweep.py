@@ -114,6 +114,8 @@ class Sweep:
             async with asyncio.TaskGroup() as serving:
                 async for slot in self.launcher.slots():
                     self._slots += 1
+                    if self._slots == 1:
+                        self.watcher.notice("")  # there is a slot: whatever was being started has started
                     self.watcher.slots(self._slots)
                     serving.create_task(self._serve(slot))
         except BaseExceptionGroup as group:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +151,41 @@ def test_branches_known_points_and_a_space_in_python(launch: Sweep, app: Path, t
         assert ("kernel" in trial.params) == (trial.params["model.kind"] == "LARGE")
         assert trial.params["model.depth"] in (5, 6)
         assert trial.value == trial.params["lr"]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """A Ray cluster of one node, with a token, that is not this sweep's own; its address."""
+    ray = Path(sys.executable).with_name("ray")
+    with contextlib.ExitStack() as undo:
+        log = undo.enter_context((tmp_path / "cluster.log").open("w"))
+        head = subprocess.Popen(
+            [
+                *(str(ray), "start", "--head", "--block", "--port=6399", "--node-ip-address=127.0.0.1"),
+                *("--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats"),
+            ],
+            env=os.environ | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
+            stdout=log,
+            stderr=log,
+        )
+        undo.callback(head.wait, timeout=60)
+        undo.callback(head.terminate)
+        for _ in range(300):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 6399)):
+                break
+            time.sleep(0.1)  # the head has no other sign of being ready
+        yield "127.0.0.1:6399"
+
+
+def test_a_running_cluster_is_joined_and_left_running(launch: Sweep, app: Path, cluster: str, tmp_path: Path) -> None:
+    done = launch(
+        *("lr=1,2", "hydra/sweeper/sampler=grid", f"hydra.sweeper.ray.address={cluster}"),
+        script=app,
+        launcher="ray",
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(study(tmp_path, "app").trials) == 2
 
 
 def test_no_cluster_at_the_address_is_one_sentence(launch: Sweep, app: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from sweeper.errors import LaunchError
 def launch(
     script: Annotated[str, typer.Argument(help="A Python file whose main function is a @hydra.main app.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Hydra overrides: lr='tag(log, interval(1e-5, 1e-1))' model=cnn,mlp …")
+        list[str] | None,
+        typer.Argument(help="Hydra overrides: lr='tag(log, interval(1e-5, 1e-1))' model=cnn,mlp …"),
     ] = None,
     n_trials: Annotated[int | None, typer.Option(help="The study's target total.")] = None,
     n_jobs: Annotated[int | None, typer.Option(help="Most trials at once.")] = None,

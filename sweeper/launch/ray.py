@@ -226,6 +226,8 @@ def local_ray() -> Iterator[None]:
 @contextlib.contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """Join a running cluster."""
+    if address.startswith(("127.", "localhost:")):  # Ray would look for it at the machine's own address
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray
 
     try:
