@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -266,6 +267,9 @@ def _misfits(point: Mapping[Any, Any], space: Space) -> Iterator[str]:
 
 
 def _sampler(plan: Plan, space: Space, done: int) -> BaseSampler:
+    if str(plan.sampler.get("_target_")).endswith("GPSampler") and importlib.util.find_spec("torch") is None:
+        # Optuna would find out after its start-up trials, in the middle of the sweep
+        raise ConfigError("sampler=gp needs torch, which is not installed; type: pip install 'sweeper[gp]'")
     built = _build(plan.sampler, "sampler")
     if callable(built) and not isinstance(built, BaseSampler):
         if space.when:

@@ -114,6 +114,7 @@ def test_every_pruner_can_be_chosen(launch: Sweep, tmp_path: Path, pruner: str) 
         (["hydra.sweeper.budget.wall_time=soon", X], r"budget\.wall_time is 'soon'"),
         (["hydra/sweeper/sampler=grid", X], r"x=interval\(-5, 5\): a continuous interval has no end of values"),
         (["hydra.sweeper.storage=sqlite:////no/such/folder/s.db", X], r"/no/such/folder"),
+        (["hydra/sweeper/sampler=gp", X], r"sampler=gp needs torch, which is not installed; type: pip install"),
         (["hydra.sweeper.enqueue=[{x: 9}]", X], r"enqueue: x=9 lies outside interval\(-5, 5\)"),
         (["hydra.sweeper.enqueue=[{w: 9}]", X], r"enqueue: 'w' is no parameter of this sweep; they are x"),
     ],
