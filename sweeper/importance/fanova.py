@@ -8,7 +8,7 @@ Everything is exact for each tree, and nothing is sampled.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from sweeper.importance.boxes import Boxes, sums, unfold
 from sweeper.importance.forest import Forest
 from sweeper.importance.scale import Floats, Ints
 
-CELLS_AT_ONCE = 1 << 22  # of a grid of joint marginals, or of leaves by leaves: 32 MB
+WIDE = 256  # columns from which adding row by row outruns NumPy's running sum
+CELLS_IN_CACHE = 1 << 18  # of a grid of joint marginals, worked on at a time: 2 MB
+CELLS_AT_ONCE = 1 << 22  # of leaves by leaves: 32 MB
 
 Set = tuple[int, ...]  # columns of factors, rising
 
@@ -115,19 +117,29 @@ def _joint_with(boxes: Boxes, tree: int, first: int, partners: Sequence[int]) ->
 
 def _grid_squares(rows: Ints, columns: Ints, steps: Floats, widths: Floats, n_columns: int) -> Floats:
     """(columns,) the mean over the rows of the squared marginals that these steps at cells add up to."""
-    n_rows = max(1, CELLS_AT_ONCE // n_columns)
+    n_rows = max(1, CELLS_IN_CACHE // n_columns)
     squares, above = np.zeros(n_columns), np.zeros(n_columns)
     for start in range(0, len(widths), n_rows):
         height = min(n_rows, len(widths) - start)
         inside = slice(None) if height == len(widths) else (rows >= start) & (rows < start + height)
-        cells = (rows[inside] - start) * n_columns + columns[inside]
-        grid = sums(cells, steps[inside], height * n_columns).reshape(height, n_columns)
+        cells = columns[inside] * height + (rows[inside] - start)
+        flank = sums(cells, steps[inside], height * n_columns).reshape(n_columns, height)
+        _add_up(flank)
+        grid = np.ascontiguousarray(flank.T)
         grid[0] += above
-        np.cumsum(grid, axis=0, out=grid)
+        _add_up(grid)
         above = grid[-1].copy()
-        np.cumsum(grid, axis=1, out=grid)
         squares += widths[start : start + height] @ np.square(grid, out=grid)
     return squares
+
+
+def _add_up(grid: Floats) -> None:
+    """Running sums down the rows, in place. Wide rows are added whole, several numbers to an instruction."""
+    if grid.shape[1] < WIDE:
+        np.cumsum(grid, axis=0, out=grid)
+        return
+    for above, row in pairwise(grid):
+        np.add(above, row, out=row)
 
 
 def joint_variances(boxes: Boxes, columns: Set) -> Floats:

@@ -106,6 +106,8 @@ def test_memory_bounds_change_no_share(monkeypatch: pytest.MonkeyPatch) -> None:
     sets = [s for size in range(1, 4) for s in itertools.combinations(range(4), size)]
     whole = fanova.shares(forest, sets)
     monkeypatch.setattr("sweeper.importance.fanova.CELLS_AT_ONCE", 7)
+    monkeypatch.setattr("sweeper.importance.fanova.CELLS_IN_CACHE", 50)
+    monkeypatch.setattr("sweeper.importance.fanova.WIDE", 3)
     monkeypatch.setattr("sweeper.importance.boxes.CELLS_AT_ONCE", 7)
     assert np.allclose(fanova.shares(forest, sets), whole, rtol=0, atol=1e-12)
 
