@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from sweeper.record.database import Database
-from sweeper.record.failure import is_busy, is_outage, reason
+from sweeper.record.failure import is_outage, reason
 from sweeper.record.statement import raw
 
 _PATIENCE_S = 2.0  # how long a read waits for a write in progress
@@ -105,12 +105,18 @@ class Link:
         return self._connection
 
     def _recover(self, error: BaseException) -> None:
-        if is_outage(error) and not is_busy(error):
+        if is_outage(error) and self._is_lost():
             self._failed_at = time.monotonic()
             self._drop()
         elif self._connection is not None:
             with suppress(DBAPIError):  # there may be no transaction any more, and then all is well
                 self._connection.exec_driver_sql("ROLLBACK")
+
+    def _is_lost(self) -> bool:
+        """Whether the connection has to be made anew. One to a file never has: a locked file and a full disk pass,
+        and whoever lets go of the file on a full disk may not get hold of it again.
+        """
+        return self._connection is None or self.dialect == "postgresql"
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

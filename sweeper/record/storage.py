@@ -53,6 +53,7 @@ from sweeper.record.optuna_rows import (
     trial_user_attrs,
     utc_now,
 )
+from sweeper.record.outage import Health
 from sweeper.record.writer import Writer
 
 _NAME_LENGTH = 512  # of a study, a param, an attribute: Optuna's columns hold no more
@@ -85,6 +86,10 @@ class Storage(BaseStorage):
     def ask(self, query: Callable[[Connection], T]) -> T:
         """Run a query outside any transaction. Raises StorageError while the database is out of reach."""
         return self._memory.ask(query)
+
+    def health(self) -> Health:
+        """Whether the database takes writes, and how many wait."""
+        return self.writer.health()
 
     # Studies
 

@@ -76,6 +76,7 @@ def test_a_write_survives_its_line(write: Any) -> None:
 @given(st.lists(WRITES, max_size=6), st.data())
 def test_a_torn_spool_gives_what_is_whole(tmp_path: Path, writes: list[Any], data: st.DataObject) -> None:
     path = tmp_path / "folder" / "spool.jsonl"
+    path.unlink(missing_ok=True)
     spool = Spool(path)
     middle = int(data.draw(st.floats(0, 1)) * len(writes))
     spool.append(writes[:middle])
