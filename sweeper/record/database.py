@@ -58,7 +58,8 @@ def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "sqlite":
         check_place(Path(parsed.database or ""))
     engine = make_engine(parsed)
-    database = Database(engine, parsed.render_as_string(hide_password=True), parsed.get_backend_name())
+    backend = parsed.get_backend_name()
+    database = Database(engine, parsed.set(drivername=backend).render_as_string(hide_password=True), backend)
     with _said_plainly(database), engine.connect() as connection:
         _prepare(connection, database)
     return database
