@@ -1,0 +1,117 @@
+"""The schema of a database: exactly Optuna's and ours, or a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect
+
+from sweeper.errors import StorageError
+from sweeper.record import migrations, open_database, schema
+from sweeper.record.tables import metadata
+
+
+def shape(url: str) -> dict[str, Any]:
+    """Every table with its columns, keys, indexes and constraints, of tables that are not ours."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        found = inspect(connection)
+        tables = {
+            name: (
+                [(column["name"], repr(column["type"]), column["nullable"]) for column in found.get_columns(name)],
+                found.get_pk_constraint(name),
+                sorted(map(repr, found.get_indexes(name))),
+                sorted(map(repr, found.get_unique_constraints(name))),
+                sorted(map(repr, found.get_foreign_keys(name))),
+                sorted(map(repr, found.get_check_constraints(name))),
+            )
+            for name in found.get_table_names()
+            if not name.startswith("sweeper_")
+        }
+        versions = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
+        information = connection.exec_driver_sql("SELECT * FROM version_info").all()
+    engine.dispose()
+    return tables | {"versions": versions, "information": information}
+
+
+def test_optunas_tables_are_as_optuna_makes_them(tmp_path: Path) -> None:
+    ours, theirs = f"sqlite:///{tmp_path}/ours.db", f"sqlite:///{tmp_path}/theirs.db"
+    open_database(ours)
+    optuna.storages.RDBStorage(theirs).engine.dispose()
+    assert shape(ours) == shape(theirs)
+
+
+@pytest.mark.slow
+def test_optunas_tables_are_as_optuna_makes_them_on_postgresql(postgres_server: Any) -> None:
+    ours, theirs = (postgres_server.url_of(postgres_server.create_database()) for _ in range(2))
+    open_database(ours)
+    optuna.storages.RDBStorage(theirs.replace("postgresql:", "postgresql+psycopg:")).engine.dispose()
+    assert shape(ours) == shape(theirs)
+
+
+def test_our_tables_are_as_the_code_has_them(database_url: str) -> None:
+    with open_database(database_url).engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_name": lambda name, kind, parents: kind != "table" or str(name).startswith("sweeper_"),
+                "version_table": migrations.VERSION_TABLE,
+                "compare_type": True,
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_versions_in_the_code_are_the_newest_there_are() -> None:
+    assert schema._optuna_script().get_current_head() == schema.OPTUNA_REVISION
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == migrations.HEAD
+
+
+def set_version(url: str, table: str, version: str) -> None:
+    with open_database(url).engine.connect() as connection:
+        connection.exec_driver_sql(f"UPDATE {table} SET version_num = '{version}'")
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [("v3.0.0.d", "optuna storage upgrade"), ("v9.9.9", "upgrade sweeper and optuna")]
+)
+def test_another_version_of_optunas_schema_is_refused(database_url: str, version: str, advice: str) -> None:
+    set_version(database_url, "alembic_version", version)
+    with pytest.raises(StorageError, match=rf"version {version}.*{schema.OPTUNA_REVISION}.*{advice}"):
+        open_database(database_url)
+
+
+def test_a_newer_version_of_our_schema_is_refused(database_url: str) -> None:
+    set_version(database_url, migrations.VERSION_TABLE, "9999")
+    with pytest.raises(StorageError, match=r"version 9999.*pip install --upgrade sweeper"):
+        open_database(database_url)
+
+
+def test_a_creation_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the power went")
+
+    url = f"sqlite:///{tmp_path}/new.db"
+    monkeypatch.setattr(schema, "upgrade", broken)
+    with pytest.raises(RuntimeError):
+        open_database(url)
+    engine = create_engine(url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+    monkeypatch.undo()
+    open_database(url)
+
+
+def test_our_tables_survive_optunas_upgrade(sqlite_url: str) -> None:
+    set_version(sqlite_url, "alembic_version", "v3.0.0.d")
+    storage = optuna.storages.RDBStorage(sqlite_url, skip_compatibility_check=True)
+    storage.upgrade()
+    storage.remove_session()
+    storage.engine.dispose()
+    open_database(sqlite_url)
