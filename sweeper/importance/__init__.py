@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sweeper.importance.advice import Advice, advise
+from sweeper.importance.confidence import BELIEVABLE
 from sweeper.importance.marginal import Axis, Curve, Map, curve, joint
 from sweeper.importance.next_space import NextSpace, next_space
 from sweeper.importance.ped_anova import ped_anova
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sweeper.importance.evaluator import FanovaEvaluator
 
 __all__ = [
+    "BELIEVABLE",
     "Advice",
     "Axis",
     "Curve",

@@ -83,6 +83,7 @@ def evaluate(
     (20 do; 0 gives none). Raises `ConfigError` and `NotFound` on what cannot be.
     """
     sample = take(trials, target, factors, params)
+    crowd = crowding(sample.factors)  # of all trials: the best ones crowd wherever they came from
     if quantile != 1:
         sample = better(sample, quantile, direction)
     sets = _sets(sample, pairs)
@@ -103,7 +104,7 @@ def evaluate(
         std={name: std[name] for name in ranking} | zeros,
         r2=r2,
         n_trials=len(sample.y),
-        notes=(*notes, *_cautions(sample, r2, seed)),
+        notes=(*notes, *_cautions(sample, r2, crowd, seed)),
         intervals=_intervals(sample, mean, resamples, seed),
         pairs={name: mean[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
         pairs_std={name: std[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
@@ -145,12 +146,11 @@ def _on_constants(sample: Sample) -> tuple[str, ...]:
     return (f"{', '.join(sample.constants)} {verb} never varied",)
 
 
-def _cautions(sample: Sample, r2: float | None, seed: int) -> list[str]:
+def _cautions(sample: Sample, r2: float | None, crowd: str | None, seed: int) -> list[str]:
     """What to be careful about when reading the shares."""
     cautions = []
     if r2 is None or r2 < BELIEVABLE:
         cautions.append(_on_fit(sample, r2, seed))
-    crowd = crowding(sample.factors)
     if crowd:
         cautions.append(
             f"the trials are not spread evenly ({crowd}), as an adaptive sampler leaves them: the shares lean on "

@@ -135,6 +135,7 @@ def test_only_good_trials_on_request() -> None:
     assert good.importances["act"] > 0.9
     assert good.n_trials < 100
     assert "only the best 40%" in good.notes[1]
+    assert not any("not spread evenly" in note for note in good.notes)
 
 
 def test_intervals_hold_the_share(trials: list) -> None:
