@@ -76,7 +76,7 @@ def _idle(forest: Forest, direction: StudyDirection, seed: int) -> dict[str, tup
 
     A wide range of a strong parameter makes all others look idle: among good trials they may decide.
     """
-    sample = better(Sample(forest.factors, forest.y, {}, ()), GOOD, direction)
+    sample = better(Sample(forest.factors, forest.y, (), ()), GOOD, direction)
     if not sample.factors or np.ptp(sample.y) == 0:
         return {}
     good = grow(sample.factors, sample.y, n_trees=len(forest.trees), seed=seed)

@@ -38,11 +38,6 @@ class Factor:
     positions: Floats  # (trials,); NaN where a conditional parameter was not active
     is_parameter: bool = True
 
-    @property
-    def active(self) -> float:
-        """The share of trials in which the factor was there."""
-        return float(np.mean(~np.isnan(self.positions)))
-
 
 def distinct(things: Iterable[T], key: Callable[[T], Hashable]) -> list[T]:
     """The first of each kind, in order of appearance."""

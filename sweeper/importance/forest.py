@@ -64,8 +64,8 @@ class Forest:
     unit: float
 
 
-def grow(factors: Sequence[Factor], targets: Floats, *, n_trees: int, seed: int, rows: Ints | None = None) -> Forest:
-    """A forest on these factors and targets, each tree on a bootstrap sample of `rows` (default: all trials).
+def grow(factors: Sequence[Factor], targets: Floats, *, n_trees: int, seed: int) -> Forest:
+    """A forest on these factors and targets, each tree on a bootstrap sample of the trials.
 
     On continuous floats it is the forest that Optuna's fANOVA grows for the seed: tree generators are seeded
     in the order in which scikit-learn's RandomForestRegressor seeds them, and each draws its sample from its
@@ -75,8 +75,7 @@ def grow(factors: Sequence[Factor], targets: Floats, *, n_trees: int, seed: int,
     seeds = [int(generator.randint(np.iinfo(np.int32).max)) for _ in range(n_trees)]
     table = np.column_stack([factor.positions for factor in factors])
     y, offset, unit = _scaled(targets)
-    pool_of_rows = np.arange(len(y)) if rows is None else rows
-    grown = in_threads(lambda tree_seed: _grow_tree(factors, table, y, pool_of_rows, tree_seed), seeds, table.size)
+    grown = in_threads(lambda tree_seed: _grow_tree(factors, table, y, tree_seed), seeds, table.size)
     guesses, counts = np.zeros(len(y)), np.zeros(len(y))
     for _, unseen, guess in grown:
         guesses[unseen] += guess
@@ -94,14 +93,14 @@ def in_threads(work: Callable[[S], T], items: Sequence[S], cells: int) -> list[T
         return list(pool.map(work, items))
 
 
-def _grow_tree(factors: Sequence[Factor], table: Floats, y: Floats, rows: Ints, seed: int) -> tuple[Tree, Ints, Floats]:
+def _grow_tree(factors: Sequence[Factor], table: Floats, y: Floats, seed: int) -> tuple[Tree, Ints, Floats]:
     """One tree, the rows it has not seen, and what it predicts for them."""
     from sklearn.tree import DecisionTreeRegressor
 
-    drawn = rows[np.random.RandomState(seed).randint(0, len(rows), min(len(rows), ROWS_PER_TREE))]
+    drawn = np.random.RandomState(seed).randint(0, len(y), min(len(y), ROWS_PER_TREE))
     counts = np.bincount(drawn, minlength=len(y))
     seen = np.flatnonzero(counts)
-    unseen = np.setdiff1d(rows, seen, assume_unique=True)
+    unseen = np.flatnonzero(counts == 0)
     shown, orders = _shown(factors, table, np.random.default_rng(seed))
     model = DecisionTreeRegressor(random_state=seed)
     model.fit(shown[seen], y[seen], sample_weight=counts[seen].astype(np.float64), check_input=False)

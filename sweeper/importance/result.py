@@ -44,7 +44,7 @@ class Importance:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # 90%, by bootstrap
     pairs: Mapping[str, float] = field(default_factory=dict)  # "a*b" → share beyond the main effects
     pairs_std: Mapping[str, float] = field(default_factory=dict)
-    constants: Mapping[str, object] = field(default_factory=dict)  # what was never varied, with its value
+    constants: Mapping[str, object] = field(default_factory=dict)  # parameters of a single value, with it
     forest: Forest | None = field(default=None, repr=False, compare=False)  # for curves, maps and advice
 
     def record(self) -> dict[str, object]:
@@ -88,11 +88,12 @@ def evaluate(
         sample = better(sample, quantile, direction)
     sets = _sets(sample, pairs)
     trouble = _trouble(sample)
-    notes = (*sample.notes, *_on_constants(sample), *trouble)
-    zeros = dict.fromkeys(sample.constants, 0.0)
+    notes = (*sample.notes, *trouble)
+    zeros = {factor.name: 0.0 for factor in sample.constants}
+    constants = {f.name: f.scale.only_value() for f in sample.constants if f.is_parameter}
     if trouble or not sample.factors:
         shares_known = {} if trouble else zeros
-        return Importance(shares_known, shares_known, None, len(sample.y), notes, constants=sample.constants)
+        return Importance(shares_known, shares_known, None, len(sample.y), notes, constants=constants)
     forest = grow(sample.factors, sample.y, n_trees=n_trees, seed=seed)
     names = [factor.name for factor in sample.factors]
     found = shares(forest, [*((column,) for column in range(len(names))), *sets.values()])
@@ -108,7 +109,7 @@ def evaluate(
         intervals=_intervals(sample, mean, resamples, seed),
         pairs={name: mean[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
         pairs_std={name: std[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
-        constants=sample.constants,
+        constants=constants,
         forest=forest,
     )
 
@@ -118,7 +119,7 @@ def _sets(sample: Sample, pairs: Pairs) -> dict[str, Set]:
     columns = {factor.name: column for column, factor in enumerate(sample.factors)}
     if pairs == "all":
         return {"*".join(pair): (columns[pair[0]], columns[pair[1]]) for pair in combinations(columns, 2)}
-    known = [*columns, *sample.constants]
+    known = [*columns, *(factor.name for factor in sample.constants)]
     for name in {name for names in pairs for name in names} - set(known):
         raise NotFound(f"{name!r} is no parameter of these trials; there are {', '.join(known) or 'none'}")
     for names in pairs:
@@ -137,13 +138,6 @@ def _trouble(sample: Sample) -> tuple[str, ...]:
     if np.ptp(sample.y / 4) == 0:
         return (f"all {count} trials gave {sample.y[0]:g}: there is nothing to explain",)
     return ()
-
-
-def _on_constants(sample: Sample) -> tuple[str, ...]:
-    if not sample.constants:
-        return ()
-    verb = "was" if len(sample.constants) == 1 else "were"
-    return (f"{', '.join(sample.constants)} {verb} never varied",)
 
 
 def _cautions(sample: Sample, r2: float | None, crowd: str | None, seed: int) -> list[str]:

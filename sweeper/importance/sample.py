@@ -32,7 +32,7 @@ class Sample:
 
     factors: tuple[Factor, ...]
     y: Floats  # (trials,)
-    constants: Mapping[str, object]  # factors of a single value, with it
+    constants: tuple[Factor, ...]  # factors of a single value
     notes: tuple[str, ...]
 
 
@@ -70,16 +70,16 @@ def take(
     extras = [_circumstance(name, [values[i] for i in used]) for name, values in circumstances.items()]
     odd = [name for name, factor in found.items() if factor is None]
     kinds = [f"{name} is left out: it is of one kind in some trials, of another in others" for name in odd]
-    return _sample([factor for factor in (*found.values(), *extras) if factor], y, [note, *kinds])
+    factors = [factor for factor in (*found.values(), *extras) if factor]
+    varied, constants = _told_apart(factors)
+    never = f"{', '.join(f.name for f in constants)} {'was' if len(constants) == 1 else 'were'} never varied"
+    return Sample(varied, y, constants, (note, *kinds, *([never] if constants else [])))
 
 
-def _sample(factors: Sequence[Factor], y: Floats, notes: Sequence[str]) -> Sample:
-    return Sample(
-        factors=tuple(factor for factor in factors if factor.scale.size > 1),
-        y=y,
-        constants={f.name: f.scale.only_value() for f in factors if f.scale.size == 1},
-        notes=tuple(notes),
-    )
+def _told_apart(factors: Sequence[Factor]) -> tuple[tuple[Factor, ...], tuple[Factor, ...]]:
+    """Factors that vary, and those that do not."""
+    varied = tuple(factor for factor in factors if factor.scale.size > 1)
+    return varied, tuple(factor for factor in factors if factor.scale.size == 1)
 
 
 def usable(trials: Sequence[FrozenTrial], target: Target) -> tuple[list[int], Floats, str]:
@@ -138,10 +138,14 @@ def better(sample: Sample, quantile: float, direction: StudyDirection) -> Sample
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
     limit = sign * float(np.quantile(sign * sample.y, quantile, method="inverted_cdf"))
     kept = sign * sample.y <= sign * limit
-    factors = [_narrowed(factor, kept) for factor in sample.factors if not np.isnan(factor.positions[kept]).all()]
+    active = [factor for factor in sample.factors if not np.isnan(factor.positions[kept]).all()]
+    varied, same = _told_apart([_narrowed(factor, kept) for factor in active])
     side = "from" if direction == StudyDirection.MAXIMIZE else "up to"
     note = f"only the best {quantile:.0%}: {kept.sum()} trials, {side} {limit:g}, over the ranges they span"
-    return _sample(factors, sample.y[kept], [*sample.notes, note])
+    shared = [f"all of these have {factor.name}={factor.scale.only_value()}" for factor in same]
+    gone = [f"none of these has {factor.name}" for factor in sample.factors if factor not in active]
+    notes = (*sample.notes, note, *shared, *gone)
+    return Sample(varied, sample.y[kept], (*sample.constants, *same), notes)
 
 
 def _narrowed(factor: Factor, kept: NDArray[np.bool_]) -> Factor:

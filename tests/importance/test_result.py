@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError, NotFound
 from sweeper.importance import evaluate
@@ -29,11 +29,11 @@ def task(point: dict[str, object]) -> float:
 
 
 @pytest.fixture(scope="module")
-def trials() -> list:
+def trials() -> list[FrozenTrial]:
     return random_sweep(SPACE, task, 150)
 
 
-def test_the_shares_are_ranked_and_repeatable(trials: list) -> None:
+def test_the_shares_are_ranked_and_repeatable(trials: list[FrozenTrial]) -> None:
     found = evaluate(trials, seed=1)
     assert list(found.importances) == ["lr", "act", "depth"]
     assert found == evaluate(trials, seed=1)
@@ -45,13 +45,13 @@ def test_the_shares_are_ranked_and_repeatable(trials: list) -> None:
     assert found.notes == ("150 of 150 trials used",)
 
 
-def test_the_record_is_plain_json(trials: list) -> None:
+def test_the_record_is_plain_json(trials: list[FrozenTrial]) -> None:
     record = evaluate(trials, pairs="all", resamples=4, n_trees=8).record()
     assert json.loads(json.dumps(record)) == record
     assert {"importances", "std", "pairs", "r2", "n_trials", "notes"} <= record.keys()
 
 
-def test_pairs_are_named_as_asked_and_ranked(trials: list) -> None:
+def test_pairs_are_named_as_asked_and_ranked(trials: list[FrozenTrial]) -> None:
     every = evaluate(trials, pairs="all", n_trees=8)
     assert set(every.pairs) == {"lr*depth", "lr*act", "depth*act"}
     assert list(every.pairs.values()) == sorted(every.pairs.values(), reverse=True)
@@ -61,7 +61,7 @@ def test_pairs_are_named_as_asked_and_ranked(trials: list) -> None:
     assert total == pytest.approx(1)
 
 
-def test_a_wrong_pair_is_refused_with_the_names_there_are(trials: list) -> None:
+def test_a_wrong_pair_is_refused_with_the_names_there_are(trials: list[FrozenTrial]) -> None:
     with pytest.raises(NotFound, match="'drop' is no parameter of these trials; there are lr, depth, act"):
         evaluate(trials, pairs=[("lr", "drop")])
     with pytest.raises(ConfigError, match="'lr' is no pair"):
@@ -69,14 +69,14 @@ def test_a_wrong_pair_is_refused_with_the_names_there_are(trials: list) -> None:
 
 
 @pytest.mark.parametrize(("count", "there"), [(0, "there are none"), (1, "there is one")])
-def test_fewer_than_two_trials_give_no_number(trials: list, count: int, there: str) -> None:
+def test_fewer_than_two_trials_give_no_number(trials: list[FrozenTrial], count: int, there: str) -> None:
     found = evaluate([*trials[:count], ended(TrialState.FAIL)], pairs="all", resamples=5)
     assert (found.importances, found.pairs, found.intervals, found.r2) == ({}, {}, {}, None)
     assert found.n_trials == count
     assert found.notes[-1] == f"importance needs at least two trials with a value: {there}"
 
 
-def test_two_trials_give_numbers_with_a_warning(trials: list) -> None:
+def test_two_trials_give_numbers_with_a_warning(trials: list[FrozenTrial]) -> None:
     found = evaluate(trials[:2], pairs="all", resamples=5)
     assert all(0 <= share <= 1 for share in [*found.importances.values(), *found.pairs.values()])
     assert "too little to believe" in found.notes[-1]
@@ -96,6 +96,9 @@ def test_constants_have_no_share_and_are_named() -> None:
     assert found.importances == {"x": pytest.approx(1.0), "n": 0.0}
     assert found.constants == {"n": 4}
     assert "n was never varied" in found.notes
+    one_node = evaluate(random_sweep(space, lambda p: p["x"], 30), factors={"node": ["a"] * 30}, n_trees=4)
+    assert one_node.importances["node"] == 0
+    assert one_node.constants == {"n": 4}
     alone = evaluate(random_sweep({"n": IntDistribution(4, 4)}, lambda _: float(generator.random()), 9))
     assert alone.importances == {"n": 0.0}
 
@@ -110,7 +113,7 @@ def test_noise_is_called_noise() -> None:
     assert any("too little to believe the shares" in note for note in found.notes)
 
 
-def test_luck_and_hardware_are_told_from_parameters(trials: list) -> None:
+def test_luck_and_hardware_are_told_from_parameters(trials: list[FrozenTrial]) -> None:
     slow = {id(trial): float(i % 2) for i, trial in enumerate(trials)}
     found = evaluate(
         trials,
@@ -138,7 +141,7 @@ def test_only_good_trials_on_request() -> None:
     assert not any("not spread evenly" in note for note in good.notes)
 
 
-def test_intervals_hold_the_share(trials: list) -> None:
+def test_intervals_hold_the_share(trials: list[FrozenTrial]) -> None:
     found = evaluate(trials, resamples=8)
     assert found.intervals.keys() == found.importances.keys()
     for name, (low, high) in found.intervals.items():

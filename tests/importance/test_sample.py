@@ -56,7 +56,8 @@ def test_constants_are_set_apart() -> None:
     space: Space = {"x": FloatDistribution(0, 1), "n": IntDistribution(4, 4)}
     sample = take([finished({"x": x, "n": 4}, space, x) for x in (0.1, 0.4)], objective, {})
     assert [factor.name for factor in sample.factors] == ["x"]
-    assert sample.constants == {"n": 4}
+    assert [(factor.name, factor.scale.only_value()) for factor in sample.constants] == [("n", 4)]
+    assert sample.notes[-1] == "n was never varied"
 
 
 def test_a_parameter_of_two_kinds_is_left_out_with_a_word() -> None:
@@ -97,6 +98,15 @@ def test_the_better_half_spans_its_own_ranges(direction: StudyDirection, kept: l
     assert set(act.scale.values) == {p[2] for p in points}
     assert act.scale.values_at(act.positions) == [p[2] for p in points]
     assert "the best 50%: 2 trials" in sample.notes[-1]
+
+
+def test_what_good_trials_share_or_lack_is_said() -> None:
+    space: Space = {**SPACE, "k": IntDistribution(1, 9)}
+    good = [finished({"depth": i, "act": "relu"}, space, float(i)) for i in (1, 2, 3)]
+    bad = [finished({"depth": i, "act": "tanh", "k": i}, space, 100.0 + i) for i in (4, 5, 6)]
+    sample = better(take([*good, *bad], objective, {}), 0.5, StudyDirection.MINIMIZE)
+    assert [factor.name for factor in sample.factors] == ["depth"]
+    assert sample.notes[-2:] == ("all of these have act=relu", "none of these has k")
 
 
 @pytest.mark.parametrize("quantile", [0.0, -1.0, 1.5, math.nan])
