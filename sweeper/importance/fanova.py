@@ -58,7 +58,7 @@ def _beyond_subsets(closed: dict[Set, Floats], columns: Set) -> Floats:
 
 
 def main_effects(boxes: Boxes) -> Floats:
-    """(trees, factors) the variance of each factor's marginal: V_U of equation 4 for one factor.
+    """(trees, factors) the variance of each factor's marginal: the paper's V_U for a set U of one.
 
     The marginal at x is the sum of value · volume / side over the leaves that hold x. Each leaf adds that
     number at its lower cut and takes it away at its upper one; the running sum over the sorted cuts is the

@@ -1,12 +1,11 @@
 """The random forest that stands in for the objective: grown by scikit-learn, deterministic for a seed.
 
-Conditional parameters. The literature's standard for forests (SMAC's and DeepCAVE's) writes a value outside
-the range where a parameter is not active; a tree can then read off the branch from the child, and credits the
-child with what its parent did, as Baba, Ozaki and Watanabe (Conditional PED-ANOVA, arXiv:2601.20800) show.
-Functional ANOVA needs the objective on the whole product space (Hutter, Hoos and Leyton-Brown 2014, section
-3), where an inactive parameter may take any value and changes nothing. So each tree is shown values drawn
-from the parameter's own range, anew: multiple imputation, under which the shares converge to those of that
-extended objective.
+Conditional parameters. The literature's standard for forests (SMAC, DeepCAVE) writes a value outside the range where
+a parameter is not active. A tree can then read the branch off the child, and credits the child with what its parent
+did: conditioning parameters absorbed by their children is what Baba, Ozaki and Watanabe (Conditional PED-ANOVA,
+arXiv:2601.20800) hold against such adaptations. Functional ANOVA needs the objective on the whole product space
+(Hutter, Hoos and Leyton-Brown 2014), where an inactive parameter may take any value and changes nothing. So each tree
+is shown values drawn anew from the parameter's own range, and the shares converge to those of that extended objective.
 """
 
 from __future__ import annotations
