@@ -15,7 +15,7 @@ from sweeper.record.optuna_rows import studies, to_epoch, trials
 from sweeper.record.orphan import dead_sweeps
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import insert_if_absent
-from sweeper.record.tables import runs, sweeps
+from sweeper.record.tables import metrics, runs, sweeps
 from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
@@ -102,6 +102,7 @@ class RunOpened:
                 f"attempt {attempt} of {row['study']}/{row['number']} is on record already: "
                 "another driver runs this trial; end one of the two"
             )
+        batch.connection.execute(delete(metrics).where(metrics.c.run_id == run_id))
         batch.connection.execute(delete(runs).where(runs.c.id == run_id))
 
 
@@ -158,15 +159,12 @@ def _leave(part: RunRows, run_id: int, event: Event) -> None:
         case Started():
             part.started(run_id, {"started_at": event.time, "node": text(event.node), "pid": event.pid})
         case Measured():
-            for name, value in event.metrics.items():
-                part.point(run_id, name, event.step, value, event.time, event.seq)
+            part.measured(run_id, event.step, event.metrics, event.time, event.seq)
         case Reported():
-            part.point(run_id, OBJECTIVE, event.step, event.value, event.time, event.seq)
+            part.measured(run_id, event.step, {OBJECTIVE: event.value}, event.time, event.seq)
         case Ended():
             if event.metrics:
-                step = part.last_step(run_id)
-                for name, value in event.metrics.items():
-                    part.point(run_id, name, step, value, event.time, event.seq)
+                part.measured(run_id, part.last_step(run_id), event.metrics, event.time, event.seq)
             part.ended(run_id, event.seq, _end(event))
 
 

@@ -1,16 +1,16 @@
-"""Our rows within one transaction: sweeps, runs and their metric points."""
+"""Our rows within one transaction: runs and their metric points."""
 
 from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
-from sweeper.record.statement import execute_all, upsert
+from sweeper.record.points import Point, write_points
+from sweeper.record.statement import execute_all
 from sweeper.record.tables import metrics, runs
 
 _NAME_LENGTH = 512
@@ -24,15 +24,8 @@ _ENDED = update(runs).where(
 )
 
 
-@functools.cache
-def _points(dialect: str) -> Executable:
-    return upsert(dialect, metrics, "value", "time", "seq", later="seq")
-
-
 class RunRows:
-    """The part of a transaction that runs and their points have in it; of points with one name and step, the
-    later seq is kept.
-    """
+    """The part of a transaction that runs and their points have in it."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -40,7 +33,7 @@ class RunRows:
         self._wanted: set[str] = set()
         self._started: list[dict[str, Any]] = []
         self._ended: list[dict[str, Any]] = []
-        self._points: dict[tuple[int, str, int], dict[str, Any]] = {}
+        self._points: list[Point] = []
         self._last_steps: dict[int, int] = {}
 
     def want(self, run: str) -> None:
@@ -50,7 +43,7 @@ class RunRows:
     def fetch(self) -> None:
         if self._wanted:
             found = self.connection.execute(_IDS_OF_RUNS, {"runs": sorted(self._wanted)})
-            self.ids.update((run, run_id) for run, run_id in found)
+            self.ids.update(found.all())
 
     def started(self, run_id: int, columns: Mapping[str, object]) -> None:
         self._started.append({"run_id": run_id, **columns})
@@ -58,22 +51,13 @@ class RunRows:
     def ended(self, run_id: int, seq: int, columns: Mapping[str, object]) -> None:
         self._ended.append({"run_id": run_id, "event_seq": seq, "ended_seq": seq, **columns})
 
-    def point(self, run_id: int, name: str, step: int, value: float, time: float, seq: int) -> None:
-        """One metric at one step; a name or step that no table holds is brought to what it does hold."""
-        name = text(name)[:_NAME_LENGTH]
+    def measured(self, run_id: int, step: int, values: Mapping[str, float], time: float, seq: int) -> None:
+        """Metrics at one step; a name or step that no table holds is brought to one that it does hold."""
         step = max(-_STEP_LIMIT, min(step, _STEP_LIMIT - 1))
-        key = run_id, name, step
-        before = self._points.get(key)
-        if before is None or before["seq"] < seq:
-            self._points[key] = {
-                "run_id": run_id,
-                "name": name,
-                "step": step,
-                "value": None if math.isnan(value) else value,
-                "time": time,
-                "seq": seq,
-            }
-            self._last_steps[run_id] = max(self._last_steps.get(run_id, step), step)
+        self._last_steps[run_id] = max(self._last_steps.get(run_id, step), step)
+        for name, given in values.items():
+            value = float(given)
+            self._points.append((run_id, _name(name), step, value if value == value else None, time, seq))
 
     def last_step(self, run_id: int) -> int:
         """The greatest step of a run's points, in the database or in this transaction; 0 without points."""
@@ -83,9 +67,13 @@ class RunRows:
 
     def flush(self) -> None:
         execute_all(self.connection, _STARTED, self._started)
-        for row in self._ended:  # one by one: their columns differ
-            self.connection.execute(_ENDED, row)
-        execute_all(self.connection, _points(self.connection.dialect.name), list(self._points.values()))
+        execute_all(self.connection, _ENDED, self._ended)
+        write_points(self.connection, self._points)
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(name: str) -> str:
+    return text(name)[:_NAME_LENGTH]
 
 
 def text(value: str) -> str:

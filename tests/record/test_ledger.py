@@ -120,6 +120,26 @@ def test_texts_that_no_engine_stores_are_kept_readable(storage: Storage, record:
     assert (point["step"], len(point["name"])) == (2**63 - 1, 512)
 
 
+def test_names_of_every_kind_come_back(storage: Storage, record: Record) -> None:
+    names = ["tab\there", "line\nbreak", "back\\slash", "\\N", "\\.", "comma, quote\" '", "é ∞ 🙂", "\r", " "]
+    record.run_opened("s" * 32, make_spec()).result()
+    record.heard([Measured("a" * 32, 0, 1.0, 0, dict.fromkeys(names, 0.5))]).result()
+    assert {row["name"] for row in rows(storage, metrics)} == set(names)
+
+
+def test_points_that_are_partly_known_are_merged(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    first = [Measured("a" * 32, seq, 1.0, seq % 7, {"loss": float(seq)}) for seq in range(10)]
+    second = [Measured("a" * 32, seq, 1.0, seq % 11, {"loss": float(seq)}) for seq in range(5, 20)]
+    record.heard(first).result()
+    record.heard(second).result()
+    expected: dict[int, int] = {}
+    for event in (*first, *second):
+        expected[event.step] = max(event.seq, expected.get(event.step, -1))
+    assert {row["step"]: row["seq"] for row in rows(storage, metrics)} == expected
+    assert all(row["value"] == row["seq"] for row in rows(storage, metrics))
+
+
 def test_a_later_attempt_ends_the_one_before_and_the_truth_of_it_is_still_taken(
     storage: Storage, record: Record
 ) -> None:

@@ -81,10 +81,11 @@ def _runs() -> None:
 
 
 def _metrics() -> None:
+    name = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
     op.create_table(
         "sweeper_metrics",
-        sa.Column("run_id", _id(), sa.ForeignKey("sweeper_runs.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("name", sa.String(512), primary_key=True),
+        sa.Column("run_id", _id(), primary_key=True),
+        sa.Column("name", name, primary_key=True),
         sa.Column("step", sa.BigInteger, primary_key=True),
         sa.Column("value", sa.Double),
         sa.Column("time", sa.Double, nullable=False),
