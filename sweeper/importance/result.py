@@ -88,15 +88,17 @@ def evaluate(
         sample = better(sample, quantile, direction)
     sets = _sets(sample, pairs)
     trouble = _trouble(sample)
-    notes = (*sample.notes, *trouble)
     zeros = {factor.name: 0.0 for factor in sample.constants}
     constants = {f.name: f.scale.only_value() for f in sample.constants if f.is_parameter}
     if trouble or not sample.factors:
-        shares_known = {} if trouble else zeros
-        return Importance(shares_known, shares_known, None, len(sample.y), notes, constants=constants)
+        shown = {} if trouble else zeros
+        return Importance(shown, shown, None, len(sample.y), (*sample.notes, *trouble), constants=constants)
     forest = grow(sample.factors, sample.y, n_trees=n_trees, seed=seed)
     names = [factor.name for factor in sample.factors]
     found = shares(forest, [*((column,) for column in range(len(names))), *sets.values()])
+    if not len(found):
+        same = f"no parameter tells these {len(sample.y)} trials apart: their values differ, their parameters do not"
+        return Importance({}, {}, None, len(sample.y), (*sample.notes, same), constants=constants)
     mean, std = (dict(zip([*names, *sets], numbers.tolist(), strict=True)) for numbers in (found.mean(0), found.std(0)))
     ranking = sorted(names, key=mean.__getitem__, reverse=True)
     r2 = r_squared(forest)
@@ -105,7 +107,7 @@ def evaluate(
         std={name: std[name] for name in ranking} | zeros,
         r2=r2,
         n_trials=len(sample.y),
-        notes=(*notes, *_cautions(sample, r2, crowd, seed)),
+        notes=(*sample.notes, *_cautions(sample, r2, crowd, seed)),
         intervals=_intervals(sample, mean, resamples, seed),
         pairs={name: mean[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},
         pairs_std={name: std[name] for name in sorted(sets, key=mean.__getitem__, reverse=True)},

@@ -66,6 +66,8 @@ def take(
     used, y, note = usable(trials, target)
     chosen = [trials[i] for i in used]
     names = distinct((name for trial in chosen for name in trial.params), str) if params is None else params
+    for name in circumstances.keys() & set(names):
+        raise ConfigError(f"{name!r} is a parameter of these trials already; leave it out of the further factors")
     found = {name: _parameter(name, chosen) for name in names}
     extras = [_circumstance(name, [values[i] for i in used]) for name, values in circumstances.items()]
     odd = [name for name, factor in found.items() if factor is None]

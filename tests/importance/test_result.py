@@ -90,6 +90,13 @@ def test_equal_values_leave_nothing_to_explain(value: float) -> None:
     assert found.notes[-1] == f"all 9 trials gave {value:g}: there is nothing to explain"
 
 
+def test_trials_of_the_same_parameters_cannot_be_told_apart() -> None:
+    space: Space = {"x": FloatDistribution(0, 1)}
+    found = evaluate([finished({"x": 0.5}, space, float(i)) for i in range(8)], pairs="all", resamples=4)
+    assert found.importances == {}
+    assert found.notes[-1].startswith("no parameter tells these 8 trials apart")
+
+
 def test_constants_have_no_share_and_are_named() -> None:
     space: Space = {"x": FloatDistribution(0, 1), "n": IntDistribution(4, 4)}
     found = evaluate(random_sweep(space, lambda p: p["x"], 30))

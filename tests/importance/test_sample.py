@@ -83,6 +83,11 @@ def test_circumstances_must_be_given_for_every_trial() -> None:
         take(TRIALS, objective, {"gpu": ["A"]})
 
 
+def test_a_parameter_cannot_be_a_circumstance_too() -> None:
+    with pytest.raises(ConfigError, match="'depth' is a parameter of these trials already"):
+        take(TRIALS, objective, {"depth": [1, 2, 3, 4]})
+
+
 @pytest.mark.parametrize(("direction", "kept"), [(StudyDirection.MINIMIZE, [0, 1]), (StudyDirection.MAXIMIZE, [2, 3])])
 def test_the_better_half_spans_its_own_ranges(direction: StudyDirection, kept: list[int]) -> None:
     sample = better(take(TRIALS, objective, {}), 0.5, direction)
