@@ -15,9 +15,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from sweeper.document.importance_figures import BLUE, PALE, draw_bars, draw_curves, draw_maps, draw_page, save
 from sweeper.errors import NotFound
 from sweeper.importance import Importance, curve, evaluate
-from sweeper.report.importance_figures import BLUE, PALE, draw_bars, draw_curves, draw_maps, draw_page, save
 from tests.importance.sweeps import Space, random_sweep
 
 SPACE: Space = {
