@@ -8,13 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeper.errors import ConfigError, LaunchError, NotFound, StorageError, SweeperError, TrialsFailed
+    from sweeper.errors import (
+        ArtifactError,
+        ConfigError,
+        LaunchError,
+        NotFound,
+        StorageError,
+        SweeperError,
+        TrialsFailed,
+    )
     from sweeper.record import Storage
     from sweeper.run.training import checkpoint_dir, log, report, seed_everything, should_prune
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtifactError",
     "ConfigError",
     "LaunchError",
     "NotFound",

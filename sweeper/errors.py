@@ -19,8 +19,14 @@ class StorageError(SweeperError):
     exit_status = 3
 
 
+class ArtifactError(SweeperError):
+    """The store of artifacts cannot be used, or what was asked of it cannot be meant."""
+
+    exit_status = 3
+
+
 class NotFound(SweeperError):
-    """A study, trial, run or metric that the database does not have."""
+    """A study, trial, run, metric or artifact that is not on record."""
 
 
 class LaunchError(SweeperError):

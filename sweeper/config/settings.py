@@ -73,6 +73,7 @@ class Settings:
     launcher: str = "ray"  # ray | inline
     ray: Ray = field(default_factory=Ray)
     resources: Resources = field(default_factory=Resources)
+    artifacts: str = "${oc.env:SWEEPER_ARTIFACTS,./artifacts}"  # where they lie: a folder or any URL of fsspec
     seed: int | None = None
 
 
