@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from optuna.trial import TrialState
 
+from sweeper.config.duration import seconds
 from sweeper.config.settings import Settings
 from sweeper.errors import ConfigError
 from sweeper.trial import Ended
 
-_UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")  # what differs between texts of one error
+_ERRORS_TOLD = 5  # distinct ones
 _RATE_NEEDS = 10  # finished trials before a failure rate says anything
 
 
@@ -40,23 +43,14 @@ class Budget:
         if problems:
             raise ConfigError("\n".join(problems))
         return cls(
-            wall_time_s=None if budget.wall_time is None else seconds(budget.wall_time),
+            wall_time_s=None
+            if budget.wall_time is None
+            else seconds(budget.wall_time, "hydra.sweeper.budget.wall_time"),
             plateau_trials=budget.plateau.trials,
             plateau_min_delta=budget.plateau.min_delta,
             max_failures=budget.max_failures,
             max_failure_rate=rate,
         )
-
-
-def seconds(text: str) -> float:
-    """Read a duration: `90`, `90s`, `1.5h`. Raises ConfigError for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(text).strip())
-    if match is None or float(match[1]) == 0:
-        raise ConfigError(
-            f"hydra.sweeper.budget.wall_time is {text!r}; give a positive number of seconds, or one with a unit "
-            "such as 90s, 30m, 2h or 1d"
-        )
-    return float(match[1]) * _UNITS_S[match[2]]
 
 
 @dataclass
@@ -66,15 +60,15 @@ class Tally:
     budget: Budget
     maximize: bool | None  # None for several objectives: a plateau is then not defined
     finished: int = 0
-    failed: list[Ended] = field(default_factory=list)
+    failed: dict[int, Ended] = field(default_factory=dict)  # by trial number
     _best: float | None = None
     _since_best: int = 0
 
-    def add(self, ended: Ended) -> None:
-        """Count a trial that has ended."""
+    def add(self, number: int, ended: Ended) -> None:
+        """Count a trial that has ended for good."""
         self.finished += 1
         if ended.state == TrialState.FAIL:
-            self.failed.append(ended)
+            self.failed[number] = ended
         if ended.state == TrialState.COMPLETE and ended.values and self.maximize is not None:
             self._follow(ended.values[0] if self.maximize else -ended.values[0])
         else:
@@ -116,3 +110,35 @@ class Tally:
             return False
         rate = self.budget.max_failure_rate
         return self.too_many_failures() is None and (rate is None or len(self.failed) <= rate * self.finished)
+
+    def errors(self) -> Sequence[DistinctError]:
+        """What the failed trials died of, the most frequent first."""
+        alike: dict[tuple[str, str], list[int]] = {}
+        for number, ended in self.failed.items():
+            kind = ended.failure.value if ended.failure else "error"
+            alike.setdefault((kind, _VARYING.sub("…", ended.error or "")), []).append(number)
+        found = [
+            DistinctError(kind, self.failed[min(numbers)].error or kind, len(numbers), min(numbers))
+            for (kind, _), numbers in alike.items()
+        ]
+        return sorted(found, key=lambda error: (-error.count, error.first))
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctError:
+    """Failures of one kind whose text is the same but for numbers and addresses."""
+
+    kind: str
+    text: str  # of the first of them
+    count: int
+    first: int  # the lowest trial number
+
+
+def told_apart(errors: Sequence[DistinctError]) -> str:
+    """Distinct errors as a phrase: how many of each, and which trial to look at."""
+    shown = []
+    for error in errors[:_ERRORS_TOLD]:
+        where = f"first in trial {error.first}" if error.count > 1 else f"trial {error.first}"
+        shown.append(f"{error.count} × {error.text} ({where})")
+    rest = len(errors) - len(shown)
+    return "; ".join(shown) + (f"; and {rest} more" if rest else "")

@@ -30,7 +30,8 @@ from hydra.core.utils import configure_log
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.budget import Budget, Tally
+from sweeper.attempt import Attempts
+from sweeper.budget import Budget, Tally, told_apart
 from sweeper.cli.display import display_for
 from sweeper.config.check import check
 from sweeper.config.compose import Composer
@@ -68,6 +69,7 @@ class Prepared:
     settings: Settings
     objective: Objective
     budget: Budget
+    attempts: Attempts
     seed: int
     folder: Path
     composer: Composer
@@ -101,6 +103,7 @@ def _prepare(multirun: Multirun) -> Prepared:
         settings=settings,
         objective=Objective.parse(settings.direction),
         budget=Budget.of(settings),
+        attempts=Attempts.of(settings.trial),
         seed=seed,
         folder=folder,
         composer=composer,
@@ -180,6 +183,7 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
             tally=tally,
             watcher=display,
             brake=brake,
+            attempts=prepared.attempts,
         )
         with _signals(brake) as caught:
             launcher.drive(sweep.conduct())
@@ -191,9 +195,8 @@ def _judge(tally: Tally, caught: Sequence[int]) -> None:
     if caught:
         raise Interrupted(caught[0])
     if not tally.is_within():
-        first = tally.failed[0]
         raise TrialsFailed(
-            f"{len(tally.failed)} of {tally.finished} trials failed, the first with: {first.error}. "
+            f"{len(tally.failed)} of {tally.finished} trials failed: {told_apart(tally.errors())}. "
             "Look at `sweeper show`, or allow failures with hydra.sweeper.budget.max_failures=N"
         )
 
@@ -231,6 +234,7 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
         overrides = prepared.space.overrides(asked.params)
         config = prepared.composer.compose(overrides, asked.number, str(asked.number))
         resolved = resolve(config)
+        folder = config.hydra.runtime.output_dir
         return TrialSpec(
             study=prepared.study_name,
             number=asked.number,
@@ -240,10 +244,12 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
             overrides=tuple(masked(overrides)),
             config=masked(resolved),
             payload=dumps(config),
-            folder=config.hydra.runtime.output_dir,
+            folder=f"{folder}/attempt-{asked.attempt + 1}" if asked.attempt else folder,
             seed=trial_seed(prepared.seed, asked.number),
             directions=len(prepared.objective.directions),
             metric_names=prepared.objective.names,
+            trial_folder=folder,
+            limits=prepared.attempts.limits,
         )
 
     return spec

@@ -28,7 +28,9 @@ from sweeper.trial import Ended, ParamValue, Reported
 T = TypeVar("T")
 Suggest = Callable[[optuna.Trial], dict[str, ParamValue]]
 
-_ATTEMPT = "sweeper:attempt"  # how often the trial was started before, as a system attribute of the trial
+# System attributes of a trial
+_ATTEMPT = "sweeper:attempt"  # how often it was started before
+_RETRIED = "sweeper:retried"  # how often of these because of how the attempt ended
 _ENUMERATES = (
     QMCSampler,
     GridSampler,
@@ -68,6 +70,7 @@ class Asked:
     number: int
     attempt: int
     params: Mapping[str, ParamValue]
+    retried: int = 0  # attempts that were made because of how the one before had ended
 
 
 class AskTellStudy(optuna.Study):
@@ -107,7 +110,11 @@ class Study:
 
     async def give_back(self, asked: Asked) -> None:
         """Put an interrupted trial back in line: it will be tried again under its number, with its params."""
-        await self._call(lambda: give_back(self.optuna, asked.trial._trial_id, asked.attempt))
+        await self._call(lambda: self._give_back(asked))
+
+    async def retry(self, asked: Asked) -> None:
+        """Put a trial back in line because of how its attempt ended; durable when it returns."""
+        await self._call(lambda: self._retry(asked))
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -126,7 +133,15 @@ class Study:
             self.optuna.tell(trial, state=TrialState.FAIL)
             raise
         attributes = self.optuna._storage.get_trial_system_attrs(trial._trial_id)
-        return Asked(trial, trial.number, attributes.get(_ATTEMPT, 0), params)
+        return Asked(trial, trial.number, attributes.get(_ATTEMPT, 0), params, attributes.get(_RETRIED, 0))
+
+    def _give_back(self, asked: Asked) -> None:
+        give_back(self.optuna, asked.trial._trial_id, asked.attempt)
+        self._left += 1
+
+    def _retry(self, asked: Asked) -> None:
+        self.optuna._storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
+        self._give_back(asked)
 
     def _judge(self, asked: Asked, reports: Sequence[Reported]) -> bool:
         if len(self.optuna.directions) > 1:

@@ -1,19 +1,21 @@
 """The loop: ask, place, hear, record, tell. It is handed everything that it speaks to, and knows no Ray, SQL or Hydra.
 
-A slot that frees asks at once; nobody waits for the slowest trial of a batch.
+A slot that frees asks at once; nobody waits for the slowest trial of a batch. A trial whose attempt crashed or was lost
+goes back in line, and whichever slot is free first takes it up again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
+from sweeper.attempt import Attempts
 from sweeper.budget import Tally
 from sweeper.errors import SweeperError
 from sweeper.launch import Launcher, Slot
@@ -30,6 +32,7 @@ class Trials(Protocol):
     async def should_prune(self, asked: Asked, reports: Sequence[Reported]) -> bool: ...
     async def tell(self, asked: Asked, ended: Ended) -> None: ...
     async def give_back(self, asked: Asked) -> None: ...
+    async def retry(self, asked: Asked) -> None: ...
 
 
 class Ledger(Protocol):
@@ -103,35 +106,78 @@ class Sweep:
     tally: Tally
     watcher: Watcher
     brake: Brake
+    attempts: Attempts = field(default_factory=Attempts)
     _running: dict[int, Slot] = field(default_factory=dict)
     _slots: int = 0
+    _busy: int = 0  # slots that have a trial, or are asking for one
+    _turn: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, when there may be one to ask for
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
     _began: float = field(default_factory=time.monotonic)
 
     async def conduct(self) -> None:
         """Keep every slot busy until nothing is left to do."""
         stopper = asyncio.create_task(self._stop_when_told())
         try:
-            async with asyncio.TaskGroup() as serving:
-                async for slot in self.launcher.slots():
-                    self._slots += 1
-                    if self._slots == 1:
-                        self.watcher.notice("")  # there is a slot: whatever was being started has started
-                    self.watcher.slots(self._slots)
-                    serving.create_task(self._serve(slot))
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+            async with asyncio.TaskGroup() as group:
+                tasks: list[asyncio.Task[None]] = []
+                tasks.append(group.create_task(self._offer(lambda work: tasks.append(group.create_task(work)))))
+                await self._over.wait()
+                for task in tasks:
+                    task.cancel()  # those that wait for a slot, or for a trial
+        except BaseExceptionGroup as group_of_errors:
+            raise _first(group_of_errors) from None
         finally:
             stopper.cancel()
 
+    async def _offer(self, serve: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        """Put every slot of the launcher to work, those included that come while the sweep runs."""
+        async for slot in self.launcher.slots():
+            self._slots += 1
+            if self._slots == 1:
+                self.watcher.notice("")  # there is a slot: whatever was being started has started
+            self.watcher.slots(self._slots)
+            serve(self._serve(slot))
+        if not self._slots:
+            self._over.set()
+
     async def _serve(self, slot: Slot) -> None:
         """Keep one slot busy."""
-        while (asked := await self._ask()) is not None:
-            ended = await self._attempt(slot, asked)
-            if ended.failure == Failure.STOPPED and self.brake.is_stopping:
-                await self.study.give_back(asked)
-            else:
-                await self.study.tell(asked, ended)
-                self.tally.add(ended)
+        while True:
+            await slot.ready()
+            asked = await self._next()
+            try:
+                await self._settle(asked, await self._attempt(slot, asked))
+            finally:
+                self._busy -= 1
+                self._wake()
+
+    async def _next(self) -> Asked:
+        """The next trial. While others run there may be one later, of those that have to be tried again."""
+        while True:
+            self._busy += 1
+            asked = await self._ask()
+            if asked is not None:
+                return asked
+            self._busy -= 1
+            if not self._busy:
+                self._over.set()
+            await self._turn.wait()
+
+    def _wake(self) -> None:
+        turn, self._turn = self._turn, asyncio.Event()
+        turn.set()
+
+    async def _settle(self, asked: Asked, ended: Ended) -> None:
+        """See to what an attempt's end means for its trial."""
+        if ended.failure == Failure.STOPPED and self.brake.is_stopping:
+            await self.study.give_back(asked)
+        elif self.attempts.retries_after(ended, asked.retried):
+            left = self.attempts.retries - asked.retried
+            self.watcher.notice(f"trial {asked.number} {ended.failure}: {ended.error}; tried again ({left} left)")
+            await self.study.retry(asked)
+        else:
+            await self.study.tell(asked, ended)
+            self.tally.add(asked.number, ended)
 
     async def _ask(self) -> Asked | None:
         if self.brake.is_draining:
@@ -156,12 +202,17 @@ class Sweep:
         except BaseException as error:
             await asyncio.shield(self._abandon(asked, spec, error))
             raise
-        self.watcher.told(spec, ended)
+        if not self.attempts.retries_after(ended, asked.retried):
+            self.watcher.told(spec, ended)
         return ended
 
     async def _run(self, slot: Slot, asked: Asked, spec: TrialSpec) -> Ended:
         self._running[spec.number] = slot
         try:
+            if self.brake.is_stopping:  # it was pulled while this trial was on its way
+                ended = _stopped(spec)
+                await asyncio.wrap_future(self.record.heard([ended]))
+                return ended
             async for events in slot.run(spec):
                 stored = self.record.heard(events)
                 for event in events:
@@ -188,8 +239,13 @@ class Sweep:
         await asyncio.gather(*(slot.stop(Failure.STOPPED, STOPPED) for slot in self._running.values()))
 
     def _say_draining(self) -> None:
+        self._wake()  # those that wait for a trial learn that none will come
         if self._running:
             self.watcher.notice(f"no new trials; {len(self._running)} running still (Ctrl-C again stops them)")
+
+
+def _stopped(spec: TrialSpec) -> Ended:
+    return Ended(spec.run, 0, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=STOPPED)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -28,6 +28,22 @@ class Failure(enum.StrEnum):
     STOPPED = "stopped"  # on request: Ctrl-C, SIGTERM, `sweeper kill`
 
 
+class Isolation(enum.StrEnum):
+    """What process a trial gets of its own."""
+
+    PROCESS = "process"  # a fork of one that has imported the app; spawned where the app cannot be forked
+    SPAWN = "spawn"  # a fresh interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one attempt may take; None: as long as it likes."""
+
+    timeout_s: float | None = None  # in all
+    silence_s: float | None = None  # without a point, a report or a line of output
+    grace_s: float = 10.0  # from SIGTERM to SIGKILL
+
+
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
     """One attempt of one trial, complete: a process that has this and the app's code can run it."""
@@ -35,15 +51,17 @@ class TrialSpec:
     study: str
     number: int
     run: str  # uuid4, 32 hex digits: the name of this attempt for ever
-    attempt: int  # counts from 0 within the trial
+    attempt: int  # counts from 0 within the trial; also its fence: once a higher one has begun, this one writes nothing
     params: Mapping[str, ParamValue]  # what the sampler chose
     overrides: tuple[str, ...]  # Hydra's, as `hydra.overrides.task` has them
     config: Mapping[str, object]  # resolved, plain; for the record
     payload: bytes  # the composed DictConfig, pickled; for the trial's process
-    folder: str  # absolute; the run's output folder
+    folder: str  # absolute; the output folder of this attempt alone
     seed: int  # of this trial, derived from the sweep's
     directions: int = 1  # how many objective values the task must return
     metric_names: tuple[str, ...] = ()  # keys of those values, for a task that returns a mapping
+    trial_folder: str = ""  # absolute; what all attempts of the trial share, checkpoints foremost
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Self
 import optuna
 from optuna.trial import TrialState
 
+from sweeper.attempt import Attempts
 from sweeper.budget import Budget, Tally
 from sweeper.launch import T
 from sweeper.study import Asked, AskTellStudy, Study
@@ -21,14 +22,26 @@ from sweeper.trial import Ended, Event, Failure, Reported, Started, TrialSpec
 Objective = Callable[[TrialSpec, "SimulatedSlot"], Awaitable[float]]
 
 
+class Broke(Exception):
+    """What an objective raises to end its attempt with this failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+
+
 class SimulatedSlot:
     def __init__(self, name: int, objective: Objective) -> None:
         self.name = name
+        self.is_gone = False  # with its node, for ever
         self._objective = objective
         self._stopped = asyncio.Event()
         self._reports: asyncio.Queue[Event] = asyncio.Queue()
         self._answers: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
         self._failure: tuple[Failure, str] | None = None
+
+    async def ready(self) -> None:
+        if self.is_gone:
+            await asyncio.Event().wait()
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         yield (Started(spec.run, 0, time.time(), "simulated", 1),)
@@ -51,6 +64,8 @@ class SimulatedSlot:
             return Ended(spec.run, 9, time.time(), TrialState.COMPLETE, values=(work.result(),))
         except optuna.TrialPruned:
             return Ended(spec.run, 9, time.time(), TrialState.PRUNED)
+        except Broke as broke:
+            return Ended(spec.run, 9, time.time(), TrialState.FAIL, failure=broke.failure, error="it broke")
 
     async def report(self, spec: TrialSpec, step: int, value: float) -> bool:
         """What training code does in one step: report, and wait for the pruner's word."""
@@ -149,6 +164,7 @@ class Simulation:
     budget: Budget = field(default_factory=Budget)
     spec: Callable[[Asked], TrialSpec] = spec_of
     brake: Brake = field(default_factory=Brake)
+    attempts: Attempts = field(default_factory=Attempts)
     notebook: Notebook = field(default_factory=Notebook)
     storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
     pruner: optuna.pruners.BasePruner = field(default_factory=optuna.pruners.NopPruner)
@@ -168,6 +184,7 @@ class Simulation:
             Tally(self.budget, False),
             self.notebook,
             self.brake,
+            self.attempts,
         )
         try:
             launcher.drive(sweep.conduct())

@@ -112,6 +112,8 @@ def test_every_pruner_can_be_chosen(launch: Sweep, tmp_path: Path, pruner: str) 
         (["hydra.sweeper.launcher=slurm", X], r"hydra\.sweeper\.launcher is 'slurm'; it must be ray or inline"),
         (["hydra.sweeper.direction=up", X], r"hydra\.sweeper\.direction is up; each direction must be"),
         (["hydra.sweeper.budget.wall_time=soon", X], r"budget\.wall_time is 'soon'"),
+        (["hydra.sweeper.trial.timeout=soon", X], r"hydra\.sweeper\.trial\.timeout is 'soon'; give a positive number"),
+        (["hydra.sweeper.trial.retry_on=[memory]", X], r"trial\.retry_on has 'memory'; the failure kinds are crashed,"),
         (["hydra/sweeper/sampler=grid", X], r"x=interval\(-5, 5\): a continuous interval has no end of values"),
         (["hydra.sweeper.storage=sqlite:////no/such/folder/s.db", X], r"/no/such/folder"),
         (["hydra/sweeper/sampler=gp", X], r"sampler=gp needs torch, which is not installed; type: pip install"),
@@ -153,7 +155,7 @@ def test_a_task_that_returns_no_number_fails_alone(launch: Sweep, tmp_path: Path
     done = launch("+n=1,2,3", "hydra/sweeper/sampler=grid", script=script)
 
     assert done.returncode == 5
-    assert "1 of 3 trials failed, the first with: the task returned" in done.stderr
+    assert "1 of 3 trials failed: 1 × the task returned" in done.stderr
     stored = study(tmp_path, "bad")
     assert sorted(trial.state.name for trial in stored.trials) == ["COMPLETE", "COMPLETE", "FAIL"]
 

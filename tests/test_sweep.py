@@ -7,12 +7,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from sweeper.attempt import Attempts
 from sweeper.budget import Budget
 from sweeper.errors import ConfigError
 from sweeper.record import Storage
 from sweeper.study import Asked
 from sweeper.trial import Ended, Failure, TrialSpec
-from tests.simulation import SimulatedSlot, Simulation, spec_of, states
+from tests.simulation import Broke, SimulatedSlot, Simulation, spec_of, states
 
 
 async def at_once(spec: TrialSpec, slot: SimulatedSlot) -> float:
@@ -150,6 +151,71 @@ def test_failures_beyond_the_budget_end_the_sweep() -> None:
 
     assert states(study) == ["FAIL"] * 3
     assert simulation.notebook.notices[-1] == "no further trials: 3 trials failed, 2 are allowed"
+
+
+def test_a_crashed_attempt_is_made_again_under_its_number(tmp_path: Path) -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if spec.number == 1 and spec.attempt < 2:
+            raise Broke(Failure.CRASHED)
+        return float(spec.params["x"])  # type: ignore[arg-type]
+
+    storage = Storage(f"sqlite:///{tmp_path}/study.db")
+    simulation = Simulation(objective, n_trials=4, attempts=Attempts(retries=2), storage=storage)
+    study = simulation.run()
+
+    assert states(study) == ["COMPLETE"] * 4
+    runs = [run for run in simulation.notebook.runs if run.number == 1]
+    assert [run.attempt for run in runs] == [0, 1, 2]
+    assert len({tuple(run.params.items()) for run in runs}) == 1
+    assert "trial 1 crashed: it broke; tried again (2 left)" in simulation.notebook.notices
+    storage.close()
+
+
+def test_a_trial_that_goes_on_failing_is_given_up_and_counted_once() -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        raise Broke(Failure.LOST if spec.number == 0 else Failure.ERROR)
+
+    simulation = Simulation(objective, n_trials=2, slots=1, attempts=Attempts(retries=2))
+    study = simulation.run()
+
+    assert states(study) == ["FAIL", "FAIL"]
+    assert [run.number for run in simulation.notebook.runs] == [0, 0, 0, 1]
+
+
+def test_a_trial_that_comes_back_at_the_end_is_taken_by_a_slot_that_is_free() -> None:
+    """The slot that lost it never comes back: without the other, which has had nothing to do, the sweep would hang."""
+    slots: list[int] = []
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        slots.append(slot.name)
+        if len(slots) == 2:
+            await asyncio.sleep(0)
+            slot.is_gone = True
+            raise Broke(Failure.LOST)
+        return 1.0
+
+    simulation = Simulation(objective, n_trials=2, slots=2, attempts=Attempts(retries=1))
+    study = simulation.run()
+
+    assert states(study) == ["COMPLETE"] * 2
+    assert len(slots) == 3
+    assert slots[2] != slots[1]
+
+
+def test_a_trial_on_its_way_when_the_sweep_is_stopped_never_runs() -> None:
+    simulation = Simulation(at_once, n_trials=3, slots=1)
+
+    def spec(asked: Asked) -> TrialSpec:
+        simulation.brake.stop()
+        return spec_of(asked)
+
+    simulation.spec = spec
+    study = simulation.run()
+
+    assert states(study) == ["WAITING"]
+    (ended,) = simulation.notebook.events
+    assert isinstance(ended, Ended)
+    assert ended.failure == Failure.STOPPED
 
 
 def test_an_error_of_ours_leaves_nothing_running() -> None:

@@ -43,6 +43,18 @@ class Resources:
 
 
 @dataclass
+class Trial:
+    """How long an attempt of a trial may take, and when there is another one. Durations: seconds, or 90s, 30m, 2h."""
+
+    timeout: str | None = None  # the longest one attempt may run
+    silence: str | None = None  # the longest it may neither log, report nor print: then it hangs, and is ended
+    grace: str = "10s"  # between the request to end (SIGTERM) and SIGKILL
+    retries: int = 2  # further attempts of a trial that ended as retry_on says
+    retry_on: list[str] = field(default_factory=lambda: ["crashed", "lost"])  # failure kinds
+    isolation: str = "process"  # process | spawn
+
+
+@dataclass
 class Ray:
     """Which Ray to use."""
 
@@ -74,6 +86,7 @@ class Settings:
     ray: Ray = field(default_factory=Ray)
     resources: Resources = field(default_factory=Resources)
     artifacts: str = "${oc.env:SWEEPER_ARTIFACTS,./artifacts}"  # where they lie: a folder or any URL of fsspec
+    trial: Trial = field(default_factory=Trial)
     seed: int | None = None
 
 

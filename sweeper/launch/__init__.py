@@ -17,6 +17,10 @@ T = TypeVar("T")
 class Slot(Protocol):
     """A share of some machine that runs one trial at a time."""
 
+    async def ready(self) -> None:
+        """Wait until it can take a trial: a slot that was lost with its node waits for another place."""
+        ...
+
     def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         """Run one trial; yields its events in batches as they come, the last event of the last batch being `Ended`."""
         ...

@@ -73,6 +73,9 @@ class InlineSlot:
         self._stop: tuple[Failure, str] | None = None
         self._running = threading.Event()
 
+    async def ready(self) -> None:
+        pass
+
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()

@@ -71,7 +71,7 @@ class RayLauncher:
 
     async def slots(self) -> AsyncIterator[RaySlot]:
         slots = [RaySlot(self._app, self._resources) for _ in range(self._count())]
-        ready = [asyncio.ensure_future(slot.ready()) for slot in slots]
+        ready = [asyncio.ensure_future(_when_ready(slot)) for slot in slots]
         try:
             for slot in asyncio.as_completed(ready):
                 yield await slot
@@ -103,7 +103,7 @@ class RaySlot:
         self._resources = resources
         self._actor: Any = _actor(app, resources)
 
-    async def ready(self) -> RaySlot:
+    async def ready(self) -> None:
         """Wait until the actor is placed and has imported the app."""
         from ray.exceptions import RayTaskError
 
@@ -112,7 +112,6 @@ class RaySlot:
         except RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
-        return self
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         from ray.exceptions import RayActorError
@@ -136,6 +135,11 @@ class RaySlot:
 
     async def stop(self, failure: Failure, error: str) -> None:
         await self._actor.stop.remote(failure, error)
+
+
+async def _when_ready(slot: RaySlot) -> RaySlot:
+    await slot.ready()
+    return slot
 
 
 class SlotActor:

@@ -26,7 +26,7 @@ class JournalledRun:
 
     def __init__(self, spec: TrialSpec, ring: Bell, judge: Judge) -> None:
         self.folder = Path(spec.folder)
-        self.trial_folder = self.folder
+        self.trial_folder = Path(spec.trial_folder or spec.folder)
         self._spec = spec
         self._ring = ring
         self._judge = judge
