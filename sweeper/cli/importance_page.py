@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sweeper.cli import text
+from sweeper.cli.option import quoted
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table
 
@@ -60,9 +61,15 @@ def csv_records(found: Importance, ped: Mapping[str, float] | None) -> list[dict
     ]
 
 
-def as_yaml(space: NextSpace) -> str:
-    """A search space as the part of a config that goes on from it; JSON's strings are YAML's."""
-    lines = [f"# {text.printable(note)}" for note in space.notes]
+def as_yaml(space: NextSpace, study: str) -> str:
+    """A search space as a file of a Hydra config that goes on from it; JSON's strings are YAML's."""
+    named = quoted(f"hydra.sweeper.study_name={study}-next")
+    lines = [
+        "# @package _global_",
+        f"# What to try after {text.printable(study)}: save it as space/next.yaml in the app's config folder and type",
+        f"# sweeper launch SCRIPT +space=next {named}",
+        *(f"# {text.printable(note)}" for note in space.notes),
+    ]
     lines += ["hydra:", "  sweeper:", "    params:" if space.params else "    params: {}"]
     lines += [f"      {json.dumps(name)}: {json.dumps(expression)}" for name, expression in space.params.items()]
     if space.when:

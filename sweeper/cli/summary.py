@@ -7,10 +7,10 @@ from sweeper.cli.best import best_table, nothing_yet
 from sweeper.cli.importance import RESAMPLES
 from sweeper.cli.importance_page import show as show_importance
 from sweeper.cli.option import next_commands, quoted
-from sweeper.cli.question import question
 from sweeper.cli.screen import Screen
 from sweeper.cli.study_page import counts
 from sweeper.history import History
+from sweeper.history.question import question
 from sweeper.importance import evaluate
 
 _BEST = 5

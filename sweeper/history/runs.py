@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, inspect, select
 
 from sweeper.errors import NotFound
 from sweeper.history import decode
@@ -16,7 +16,6 @@ from sweeper.history.rows import Curve, RunRow
 from sweeper.record.tables import metrics
 from sweeper.record.tables import runs as table
 
-OF_RUNS = ("runtime_s", "peak_rss_bytes", "seed", "node")  # columns that may explain, or be explained
 _CHUNK = 500  # runs whose metrics are looked up in one statement
 _NAMING_RUNS = 20  # runs that are asked for the names of metrics
 
@@ -108,9 +107,11 @@ def last_values(connection: Connection, study: str, name: str) -> dict[int, floa
 
 
 def column(connection: Connection, study: str, name: str) -> dict[int, object]:
-    """One of the columns `OF_RUNS` of each trial's newest run, by number; NULL is left out."""
-    if not has_our_tables(connection):
+    """A column of each trial's newest run, by number; NULL is left out. Empty where runs have no such column."""
+    if not has_our_tables(connection) or name not in table.c:
         return {}
+    if name not in {found["name"] for found in inspect(connection).get_columns(table.name)}:
+        return {}  # a database of an older release
     query = select(table.c.number, table.c[name]).where(table.c.study == study, table.c[name].is_not(None))
     return {row.number: row[1] for row in connection.execute(query.where(_is_newest()))}
 

@@ -57,7 +57,7 @@ def advise(importance: Importance, direction: StudyDirection, *, seed: int = 0) 
     if importance.r2 is None or importance.r2 < BELIEVABLE:
         return []
     best, sign = best_trials(forest, direction, BEST), 1 if direction == StudyDirection.MAXIMIZE else -1
-    idle = _idle(forest, direction, seed)
+    idle = _idle(importance, forest, direction, seed)
     found = []
     for factor in forest.factors:
         if not factor.is_parameter:
@@ -71,21 +71,26 @@ def advise(importance: Importance, direction: StudyDirection, *, seed: int = 0) 
     return found
 
 
-def _idle(forest: Forest, direction: StudyDirection, seed: int) -> dict[str, tuple[float, object]]:
+def _idle(
+    importance: Importance, forest: Forest, direction: StudyDirection, seed: int
+) -> dict[str, tuple[float, object]]:
     """Factors that do next to nothing, in all trials and among the good ones: their effect, their best value.
 
-    A wide range of a strong parameter makes all others look idle: among good trials they may decide.
+    A wide range of a strong parameter makes all others look idle: among good trials they may decide. Where the
+    interval of a share reaches higher, too few trials say so.
     """
     sample = better(Sample(forest.factors, forest.y, (), ()), GOOD, direction)
     if not sample.factors or np.ptp(sample.y) == 0:
         return {}
     good = grow(sample.factors, sample.y, n_trees=len(forest.trees), seed=seed)
     everywhere, among_good = _named_effects(forest, seed), _named_effects(good, seed)
-    return {
-        name: (max(effect, everywhere[name]), _best_value(good, name, direction))
-        for name, effect in among_good.items()
-        if everywhere[name] < NEGLIGIBLE and effect < NEGLIGIBLE_AMONG_GOOD
-    }
+    found = {}
+    for name, effect in among_good.items():
+        likely = max(everywhere[name], importance.importances[name])
+        _, at_most = importance.intervals.get(name, (0.0, likely))
+        if likely < NEGLIGIBLE and max(effect, at_most) < NEGLIGIBLE_AMONG_GOOD:
+            found[name] = (max(effect, likely), _best_value(good, name, direction))
+    return found
 
 
 def _best_value(forest: Forest, name: str, direction: StudyDirection) -> object:

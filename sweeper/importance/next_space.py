@@ -18,9 +18,10 @@ from sweeper.importance.confidence import BELIEVABLE
 from sweeper.importance.factor import Factor
 from sweeper.importance.forest import Forest
 from sweeper.importance.result import Importance
-from sweeper.importance.scale import Choices, Interval, Ints, Levels
+from sweeper.importance.scale import Choices, Floats, Interval, Ints, Levels
 
 MARGIN = 0.1  # of that span, left free on both sides
+CHANCE = 0.05  # probability from which a choice that no good trial has may just have been unlucky
 REACH = 0.5  # of the range, by which it grows beyond a crowded edge
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_/.-]*")
@@ -89,13 +90,25 @@ def _expression(factor: Factor, good: Ints, advice: Advice | None) -> str:
         positions = factor.positions[~np.isnan(factor.positions)]
     scale = factor.scale
     if isinstance(scale, Choices):
-        return _choice([scale.values[i] for i in sorted(set(positions.astype(int).tolist()))])
+        return _choice([scale.values[i] for i in _kept(factor, positions)])
     numbers = np.asarray(scale.values_at(positions), dtype=np.float64)
     low, high = _span(scale, float(numbers.min()), float(numbers.max()), advice.move if advice else None)
     if isinstance(scale, Levels):
         return _of_levels(scale, low, high)
     low, high = (math.floor(low), math.ceil(high)) if scale.is_whole else _rounded(scale, low, high)
     return text(low) if low == high else _interval(low, high, scale)
+
+
+def _kept(factor: Factor, good: Floats) -> list[int]:
+    """The choices that good trials have, and those that they may lack by chance (hypergeometric)."""
+    active = factor.positions[~np.isnan(factor.positions)]
+    total, drawn = len(active), len(good)
+    kept = set(good.astype(int).tolist())
+    for choice in range(int(factor.scale.size)):
+        others = total - int(np.count_nonzero(active == choice))
+        if math.comb(others, drawn) >= CHANCE * math.comb(total, drawn):
+            kept.add(choice)
+    return sorted(kept)
 
 
 def _span(scale: Interval | Levels, low: float, high: float, move: Move | None) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_a_parameter_that_decides_among_good_trials_is_not_frozen() -> None:
     importance = evaluate(trials, n_trees=16)
     assert importance.importances["act"] < 0.001
     assert "act" not in {piece.parameter for piece in advise(importance, StudyDirection.MINIMIZE)}
+
+
+def test_what_few_trials_leave_open_is_not_frozen() -> None:
+    """The share of `idle` is near 0, but its interval is wide: another sample of the trials may say otherwise."""
+    importance = evaluate(random_sweep(SPACE, climbing, 300), n_trees=32, resamples=2)
+    sure = replace(importance, intervals=importance.intervals | {"idle": (0.0, 0.01)})
+    unsure = replace(importance, intervals=importance.intervals | {"idle": (0.0, 0.2)})
+    assert "idle" in {piece.parameter for piece in advise(sure, StudyDirection.MAXIMIZE)}
+    assert "idle" not in {piece.parameter for piece in advise(unsure, StudyDirection.MAXIMIZE)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 15])

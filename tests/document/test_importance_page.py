@@ -15,7 +15,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from sweeper.document.importance_figures import BLUE, PALE, draw_bars, draw_curves, draw_maps, draw_page, save
+from sweeper.document.importance_bars import draw_bars
+from sweeper.document.importance_page import draw_page
+from sweeper.document.ink import BLUE, PALE, save
+from sweeper.document.marginals import draw_curves, draw_maps
 from sweeper.errors import NotFound
 from sweeper.importance import Importance, curve, evaluate
 from tests.importance.sweeps import Space, random_sweep
@@ -72,7 +75,7 @@ def test_bars_not_to_be_believed_look_it() -> None:
     generator = np.random.default_rng(0)
     noise = evaluate(random_sweep(SPACE, lambda _: float(generator.normal()), 40), n_trees=8)
     figure = draw_bars(noise, target="accuracy")
-    assert "too low to believe" in figure.axes[0].get_title(loc="left")
+    assert "too little to believe" in figure.axes[0].get_title(loc="left")
     assert to_hex(figure.axes[0].patches[0].get_facecolor()) == PALE.lower()
 
 
@@ -103,6 +106,7 @@ def test_the_strongest_pair_is_mapped_first(importance: Importance) -> None:
     first = figure.axes[0]
     assert (first.get_xlabel(), first.get_ylabel()) == ("optimizer.lr", "act")
     share = importance.pairs["optimizer.lr*act"]
+    assert first.get_title(loc="left").startswith("interaction: ")
     assert share == max(importance.pairs.values())
     assert f"{share:.1%}" in first.get_title(loc="left") or f"{share:.0%}" in first.get_title(loc="left")
     chosen = draw_maps(importance, target="accuracy", pairs=[("depth", "act")])
@@ -112,7 +116,8 @@ def test_the_strongest_pair_is_mapped_first(importance: Importance) -> None:
 def test_the_page_has_everything_and_stays_on_the_paper(importance: Importance, tmp_path: Path) -> None:
     figure = draw_page(importance, study="digits", target="accuracy", direction=StudyDirection.MAXIMIZE)
     words = "\n".join(texts(figure))
-    for expected in ("digits: what moved accuracy", "R²", "higher is better", "120 of 120 trials used", "fixed"):
+    said = ("digits: what moved accuracy", "optimizer.lr moved accuracy most", "foretells", "higher is better")
+    for expected in (*said, "120 of 120 trials used", "fixed", "never varied"):
         assert expected in words
     assert_on_paper(figure)
     save(figure, tmp_path / "page.png")
