@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         TrialsFailed,
     )
     from sweeper.record import Storage
-    from sweeper.run.training import checkpoint_dir, log, report, seed_everything, should_prune
+    from sweeper.run.seed import seed_everything
+    from sweeper.run.training import checkpoint_dir, log, report, should_prune
 
 __version__ = "0.1.0"
 
@@ -40,7 +41,8 @@ __all__ = [
 
 _ROOMS = {
     "Storage": "sweeper.record",
-    **dict.fromkeys(("checkpoint_dir", "log", "report", "seed_everything", "should_prune"), "sweeper.run.training"),
+    "seed_everything": "sweeper.run.seed",
+    **dict.fromkeys(("checkpoint_dir", "log", "report", "should_prune"), "sweeper.run.training"),
 }
 
 

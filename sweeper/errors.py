@@ -47,3 +47,7 @@ class Interrupted(SweeperError):
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted; launch again with the same study to go on where it stopped")
         self.exit_status = 128 + signal_number  # as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM
+
+
+class ProvenanceError(SweeperError):
+    """What a run is made of cannot be captured as required, or cannot be rebuilt."""

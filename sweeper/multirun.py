@@ -39,10 +39,14 @@ from sweeper.config.resolve import resolve
 from sweeper.config.settings import Settings
 from sweeper.errors import ConfigError, Interrupted, SweeperError, TrialsFailed
 from sweeper.launch import Launcher
-from sweeper.provenance.secret import masked
+from sweeper.provenance.capture import Capture
+from sweeper.provenance.code import Code, Snapshot
+from sweeper.provenance.secret import masked, masked_arguments
+from sweeper.provenance.store import Store, open_store
 from sweeper.record import Record, Storage
 from sweeper.record import Sweep as SweepRow
 from sweeper.run.app import App, LoadedApp, Task
+from sweeper.source import REQUIRE, code_row, database_files, learn_secrets, refuse, take_code
 from sweeper.space import Space
 from sweeper.study import Asked, AskTellStudy, Objective, Plan, Study, custom, enqueue, open_study
 from sweeper.sweep import Brake, Sweep
@@ -74,6 +78,8 @@ class Prepared:
     folder: Path
     composer: Composer
     space: Space
+    store: Store
+    code: Code
 
 
 def launch(multirun: Multirun) -> None:
@@ -88,6 +94,8 @@ def launch(multirun: Multirun) -> None:
 def _prepare(multirun: Multirun) -> Prepared:
     hydra = multirun.config.hydra
     settings = _settings(hydra.sweeper)
+    learn_secrets(multirun.config)
+    store = open_store(settings.artifacts)
     seed = settings.seed if settings.seed is not None else secrets.randbelow(2**31)
     hydra.sweeper.seed = seed  # samplers read it from here
     sweep = uuid.uuid4().hex
@@ -95,6 +103,7 @@ def _prepare(multirun: Multirun) -> Prepared:
     composer = Composer.snapshot(multirun.config, folder / ".sweeper" / f"conf-{sweep[:8]}")
     space = Space.parse(multirun.arguments, settings.params, composer.loader, settings.when)
     check(space, composer)
+    code = _code(multirun, settings, store, folder)
     configure_log(hydra.hydra_logging, hydra.verbose)
     OmegaConf.save(multirun.config, folder / "multirun.yaml")
     return Prepared(
@@ -108,7 +117,17 @@ def _prepare(multirun: Multirun) -> Prepared:
         folder=folder,
         composer=composer,
         space=space,
+        store=store,
+        code=code,
     )
+
+
+def _code(multirun: Multirun, settings: Settings, store: Store, folder: Path) -> Code:
+    outputs = [folder, Path(store.url), *database_files(settings.storage)]
+    sources = [str(source.path) for source in multirun.config.hydra.runtime.config_sources if source.schema == "file"]
+    code = take_code(multirun.task, settings.snapshot, store, outputs, [Path(source) for source in sources])
+    refuse(code, settings.require)
+    return code
 
 
 def _settings(node: DictConfig) -> Settings:
@@ -124,6 +143,8 @@ def _settings(node: DictConfig) -> Settings:
         problems.append(f"hydra.sweeper.n_jobs is {settings.n_jobs}; it must be 1 or more, or null for every slot")
     if settings.launcher not in {"ray", "inline"}:
         problems.append(f"hydra.sweeper.launcher is {settings.launcher!r}; it must be ray or inline")
+    if settings.require not in REQUIRE:
+        problems.append(f"hydra.sweeper.require is {settings.require!r}; it must be one of {', '.join(REQUIRE)}")
     if settings.resources.cpus < 0 or settings.resources.gpus < 0:
         problems.append("hydra.sweeper.resources: cpus and gpus must be 0 or more")
     name = settings.study_name
@@ -147,6 +168,7 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage) -> None:
     enqueue(opened, settings.enqueue, prepared.space)
     record = Record(storage)
     take_over(settings.storage, opened, record)
+    record.code_taken(code_row(prepared.code))
     record.sweep_opened(_row(multirun, prepared, opened)).result()
     outcome = "failed"
     try:
@@ -170,7 +192,7 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
     with contextlib.ExitStack() as undo:
         undo.callback(study.close)
         undo.callback(display.closed)
-        launcher = _launcher(multirun, settings)
+        launcher = _launcher(multirun, settings, prepared.code.snapshot)
         if settings.launcher == "ray":
             display.notice(f"joining Ray at {settings.ray.address}" if settings.ray.address else "starting Ray")
         undo.enter_context(launcher)
@@ -213,18 +235,18 @@ def _suggest(multirun: Multirun, prepared: Prepared) -> Callable[[optuna.Trial],
     return prepared.space.suggest if path is None else custom(path, multirun.config, prepared.space)
 
 
-def _launcher(multirun: Multirun, settings: Settings) -> Launcher:
+def _launcher(multirun: Multirun, settings: Settings, snapshot: Snapshot) -> Launcher:
     callbacks = multirun.context.callbacks
     if settings.launcher == "inline":
         from sweeper.launch.inline import InlineLauncher
 
         hydra = multirun.config.hydra
-        loaded = LoadedApp(multirun.task, callbacks)
+        loaded = LoadedApp(multirun.task, callbacks, Capture(snapshot))
         return InlineLauncher(loaded, lambda: configure_log(hydra.hydra_logging, hydra.verbose))
     from sweeper.launch.ray import RayLauncher, Resources
 
     resources = Resources(settings.resources.cpus, settings.resources.gpus)
-    return RayLauncher(App.of(multirun.task, callbacks), resources, settings.n_jobs, settings.ray.address)
+    return RayLauncher(App.of(multirun.task, callbacks, snapshot), resources, settings.n_jobs, settings.ray.address)
 
 
 def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Asked], TrialSpec]:
@@ -250,6 +272,7 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
             metric_names=prepared.objective.names,
             trial_folder=folder,
             limits=prepared.attempts.limits,
+            code=prepared.code.snapshot.code,
         )
 
     return spec
@@ -265,9 +288,9 @@ def _row(multirun: Multirun, prepared: Prepared, study: AskTellStudy) -> SweepRo
     return SweepRow(
         sweep=prepared.uuid,
         study=prepared.study_name,
-        command=shlex.join(masked(sys.argv)),
+        command=shlex.join(masked_arguments(sys.argv)),
         settings=json.dumps(masked(settings), sort_keys=True, default=str),
-        space=json.dumps(prepared.space.expressions),
+        space=json.dumps(masked(prepared.space.expressions)),
         sampler=type(study.sampler).__name__,
         pruner=type(study.pruner).__name__,
         user=getpass.getuser(),
@@ -275,6 +298,10 @@ def _row(multirun: Multirun, prepared: Prepared, study: AskTellStudy) -> SweepRo
         pid=os.getpid(),
         folder=str(prepared.folder),
         started_at=time.time(),
+        code=prepared.code.snapshot.code,
+        root=prepared.code.snapshot.root,
+        cwd=str(Path.cwd()),
+        artifacts=masked(prepared.store.url),
     )
 
 

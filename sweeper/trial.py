@@ -62,6 +62,8 @@ class TrialSpec:
     metric_names: tuple[str, ...] = ()  # keys of those values, for a task that returns a mapping
     trial_folder: str = ""  # absolute; what all attempts of the trial share, checkpoints foremost
     limits: Limits = Limits()
+    code: str | None = None  # sha256 of the sweep's code snapshot
+    reproduces: str | None = None  # the run that this one repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,26 @@ class Started:
     time: float
     node: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a run is made of, as its own process sees it: said before its task begins, and again when that has ended.
+
+    What is said at the end replaces what was said at the start, except for the determinism of the two moments.
+    """
+
+    run: str
+    seq: int
+    time: float
+    moment: str  # start | end
+    environment: str  # sha256 of the environment's document
+    document: Mapping[str, object] | None  # the environment itself, unless an earlier run of this slot has said it
+    determinism: Mapping[str, object]  # seeds, fingerprints of the random generators, flags of the frameworks
+    gpus: tuple[str, ...]  # UUIDs of those that the process can see
+    drift: tuple[str, ...]  # imported files that are not the code snapshot's, each with what is the matter
+    gaps: tuple[str, ...]  # what could not be captured: "what: why"
+    completeness: float  # share of what is asked for that was captured, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +136,4 @@ class Ended:
     metrics: Mapping[str, float] = field(default_factory=dict)  # further keys of a returned mapping
 
 
-Event = Started | Measured | Reported | Ended
+Event = Started | Captured | Measured | Reported | Ended

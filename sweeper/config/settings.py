@@ -62,6 +62,14 @@ class Ray:
 
 
 @dataclass
+class Snapshot:
+    """How much is kept of files that no commit has; what is larger is named and left out."""
+
+    max_file_mib: int = 10
+    max_total_mib: int = 100
+
+
+@dataclass
 class Settings:
     """`hydra.sweeper`. Keys of hydra-optuna-sweeper keep their meaning, except that `n_trials` is a total."""
 
@@ -87,6 +95,8 @@ class Settings:
     resources: Resources = field(default_factory=Resources)
     artifacts: str = "${oc.env:SWEEPER_ARTIFACTS,./artifacts}"  # where they lie: a folder or any URL of fsspec
     trial: Trial = field(default_factory=Trial)
+    require: str = "nothing"  # nothing | snapshot: the code is kept whole | clean: all of it is committed
+    snapshot: Snapshot = field(default_factory=Snapshot)
     seed: int | None = None
 
 

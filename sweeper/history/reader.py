@@ -6,9 +6,20 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sweeper.errors import NotFound
-from sweeper.history import best, lookup, runs, studies, trials
+from sweeper.history import best, lookup, origin, runs, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
-from sweeper.history.rows import BestRow, Curve, RunRow, StudyRow, SweepRow, TrialDetail, TrialName, TrialRow
+from sweeper.history.rows import (
+    BestRow,
+    CodeRow,
+    Curve,
+    EnvironmentRow,
+    RunRow,
+    StudyRow,
+    SweepRow,
+    TrialDetail,
+    TrialName,
+    TrialRow,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -109,6 +120,26 @@ class History:
         """One run by its uuid."""
         with reading(self._engine, self.where) as connection:
             return runs.one(connection, run, self.where)
+
+    def sweep(self, sweep: str) -> SweepRow:
+        """One launch by its uuid."""
+        with reading(self._engine, self.where) as connection:
+            return studies.sweep_row(connection, sweep, self.where)
+
+    def environment(self, environment: str) -> EnvironmentRow:
+        """An environment by its hash."""
+        with reading(self._engine, self.where) as connection:
+            return origin.environment(connection, environment, self.where)
+
+    def code(self, code: str) -> CodeRow:
+        """A state of the code by its hash."""
+        with reading(self._engine, self.where) as connection:
+            return origin.code(connection, code, self.where)
+
+    def codes(self) -> list[CodeRow]:
+        """Every state of the code on record, oldest first."""
+        with reading(self._engine, self.where) as connection:
+            return origin.codes(connection)
 
     def curves(self, run: str) -> dict[str, Curve]:
         """Every metric of a run over its steps, by name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sweeper.errors import NotFound
 
@@ -85,6 +86,10 @@ class SweepRow:
     started_at: float
     ended_at: float | None
     outcome: str | None  # finished, stopped, failed; None while it runs or where its driver died
+    code: str | None  # sha256 of its code snapshot
+    root: str | None  # where that code lay
+    cwd: str | None  # where the command was given
+    artifacts: str | None  # URL of its artifact store
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,38 @@ class RunRow:
     ended_at: float | None
     runtime_s: float | None
     peak_rss_bytes: int | None
+    environment: str | None  # sha256: ask `History.environment`
+    code: str | None  # sha256: ask `History.code`
+    gpus: tuple[str, ...]  # UUIDs of the GPUs that it could see
+    determinism: Mapping[str, object]  # when the task began; empty where it is not on record
+    determinism_at_end: Mapping[str, object]
+    drift: tuple[str, ...]  # imported files that were not the code snapshot's
+    gaps: tuple[str, ...]  # what could not be captured, each with the reason
+    completeness: float | None  # share of what is asked for that was captured
+    reproduces: str | None  # the run that this one repeats
+    verdict: Mapping[str, object] | None  # how it compares with that run
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRow:
+    """What runs were executed in."""
+
+    environment: str  # sha256 of the document
+    document: Mapping[str, Any]  # as sweeper.provenance.environment makes it
+    captured_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """One state of the code."""
+
+    code: str  # sha256 of the document
+    commit: str | None
+    branch: str | None
+    remote: str | None
+    is_dirty: bool | None
+    document: Mapping[str, Any]  # as sweeper.provenance.code makes it
+    taken_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from sweeper.history.rows import Curve, RunRow
 from sweeper.record.tables import metrics
 from sweeper.record.tables import runs as table
 
+_LISTS = ("overrides", "gpus", "drift", "gaps")
+_MAPPINGS = ("config", "determinism", "determinism_at_end")
 _CHUNK = 500  # runs whose metrics are looked up in one statement
 _NAMING_RUNS = 20  # runs that are asked for the names of metrics
 
@@ -178,4 +180,9 @@ def _rows() -> Select[Any]:
 
 def _row(found: RowMapping) -> RunRow:
     kept = {name: found[name] for name in RunRow.__slots__}
-    return RunRow(**kept | {"config": json.loads(kept["config"]), "overrides": tuple(json.loads(kept["overrides"]))})
+    for name in _LISTS:
+        kept[name] = tuple(json.loads(kept[name] or "[]"))
+    for name in _MAPPINGS:
+        kept[name] = json.loads(kept[name] or "{}")
+    kept["verdict"] = None if kept["verdict"] is None else json.loads(kept["verdict"])
+    return RunRow(**kept)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, RowMapping, Select, func, select
 
+from sweeper.errors import NotFound
 from sweeper.history import best, decode, lookup
 from sweeper.history.rows import STATES, StudyRow, SweepRow
 from sweeper.history.schema import (
@@ -58,16 +60,32 @@ def sweep_rows(connection: Connection, study: str) -> list[SweepRow]:
     if not lookup.has_our_tables(connection):
         return []
     t = tables.sweeps
-    query = select(*(t.c[name] for name in SweepRow.__slots__))
-    found = connection.execute(query.where(t.c.study == study).order_by(t.c.started_at, t.c.id))
-    return [
-        SweepRow(
-            **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space")},
-            settings=json.loads(row["settings"]),
-            space=json.loads(row["space"]),
-        )
-        for row in found.mappings()
-    ]
+    found = connection.execute(_sweep_columns().where(t.c.study == study).order_by(t.c.started_at, t.c.id))
+    return [_sweep_row(row) for row in found.mappings()]
+
+
+def sweep_row(connection: Connection, sweep: str, where: str) -> SweepRow:
+    """The launch of this uuid.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = connection.execute(_sweep_columns().where(tables.sweeps.c.sweep == sweep)).mappings().first()
+    if found is None:
+        raise NotFound(f"there is no sweep {sweep!r} in {where}: `sweeper show STUDY` lists the sweeps of a study")
+    return _sweep_row(found)
+
+
+def _sweep_columns() -> Select[Any]:
+    return select(*(tables.sweeps.c[name] for name in SweepRow.__slots__))
+
+
+def _sweep_row(row: RowMapping) -> SweepRow:
+    return SweepRow(
+        **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space")},
+        settings=json.loads(row["settings"]),
+        space=json.loads(row["space"]),
+    )
 
 
 def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str, object]]:

@@ -1,23 +1,69 @@
-"""Secrets are masked before anything is written, logged or shown: by the key they stand under, and by their shape."""
+"""Secrets are masked before anything is written, logged or shown: by value, by the key they stand under, by shape.
+
+By value is what holds everywhere: whatever stands in the environment, the config or a URL under a name that sounds
+secret is *known* from then on, and masked wherever it turns up, in a traceback, a printed line or a diff. What is known
+never leaves the processes of a sweep.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import TypeVar, cast
 
 MASK = "***"
 
-_KEY = re.compile(r"(pass(word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credentials?)$", re.I)
-_HARMLESS = re.compile(r"(num|max|min|n|use|cls|pad|eos|bos|unk|mask|sep)_\w*tokens?\w*$|\w*_tokens$", re.I)
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^/\s:@]*):(?P<password>[^/\s@]+)@")
-_ASSIGNED = re.compile(r"(?P<key>[\w.+-]*(?:password|passwd|secret|token|api_?key|access_?key))(?P<is>=|:\s*)\S+", re.I)
+_SHORTEST = 8  # of a known secret: shorter ones are words, and are masked under their key alone
+_KEY = re.compile(
+    r"(pass(word|wd|phrase)?|pwd|secrets?|token|api_?key|access_?key(_?id)?|secret_?key|private_?key|signing_?key"
+    r"|encryption_?key|account_?key|credentials?|authorization|bearer|cookie|dsn|sas_?token)$",
+    re.I,
+)
+_HARMLESS = re.compile(
+    r"((num|max|min|n|use|cls|pad|eos|bos|unk|mask|sep|image|special|start|end|stop)_\w*tokens?\w*|\w*_tokens)$", re.I
+)
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^/\s:@'\"]*):(?P<password>[^/\s@'\"]+)@")
+_TOKEN_AS_USER = re.compile(r"(?P<scheme>https?://)[^/\s:@'\"]+@", re.I)
+_ASSIGNED = re.compile(
+    r"(?P<key>[\w.+-]*\w)(?P<is>['\"]?\s*(?:=|:(?!//))\s*)"
+    r"(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&'\"\])}]+)"
+)
 _SHAPES = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}"
     r"|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,})\b"
+    r"|(?<=\bBearer )[\w.+/=~-]{8,}|(?<=\bBasic )[\w+/=]{8,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
+_SHORTEST_SHAPE = 14
+_WORD = re.compile(r"(?<![A-Za-z0-9+/_.-])[A-Za-z0-9]{32,}(?![A-Za-z0-9+/_.-])")
+_TURNS = 0.45  # between capitals, small letters and digits, for each character of a random word; CamelCase has 0.3
 
 T = TypeVar("T")
+
+_known: frozenset[str] = frozenset()
+
+
+def learn(*found: object) -> None:
+    """Take note of the secrets in plain data: what stands under secret keys, and the passwords in URLs."""
+    global _known
+    new = {value for one in found for value in _secrets_in(one) if len(value) >= _SHORTEST}
+    spelt = new | {urllib.parse.quote(value, safe="") for value in new}
+    if not spelt <= _known:
+        _known |= spelt
+        _pattern.cache_clear()
+
+
+def known() -> tuple[str, ...]:
+    """The secrets that this process knows, for a process of its own that is to know them too."""
+    return tuple(sorted(_known))
+
+
+def learn_values(values: Iterable[str]) -> None:
+    """Take over what another process knows."""
+    learn([{"secret": value} for value in values])
 
 
 def masked(value: T) -> T:
@@ -25,16 +71,48 @@ def masked(value: T) -> T:
     return cast("T", _masked(value))
 
 
+def masked_arguments(arguments: Sequence[str]) -> list[str]:
+    """A command line with secrets masked, also where a flag and its secret are two words."""
+    clean = []
+    follows_flag = False
+    for argument in arguments:
+        clean.append(MASK if follows_flag and argument else masked_text(argument))
+        follows_flag = argument.startswith("-") and "=" not in argument and is_secret(argument.lstrip("-"))
+    return clean
+
+
 def masked_text(text: str) -> str:
-    """A line of text, a command or a URL with passwords and tokens replaced by ***."""
-    text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
-    text = _SHAPES.sub(MASK, text)
-    return _ASSIGNED.sub(lambda m: m[0] if is_harmless(m["key"]) else f"{m['key']}{m['is']}{MASK}", text)
+    """Text, a command or a URL with passwords and tokens replaced by ***."""
+    if (pattern := _pattern()) is not None:
+        text = pattern.sub(MASK, text)
+    if "://" in text:
+        text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
+        text = _TOKEN_AS_USER.sub(rf"\g<scheme>{MASK}@", text)
+    if len(text) >= _SHORTEST_SHAPE:
+        text = _SHAPES.sub(MASK, text)
+        text = _WORD.sub(lambda word: MASK if _is_random(word[0]) else word[0], text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNED.sub(_masked_assignment, text)
+    return text
+
+
+def masked_bytes(content: bytes) -> bytes:
+    """Content in which every known secret is replaced by as many asterisks: sizes and offsets stay what they were."""
+    for value in _known:
+        secret = value.encode()
+        if secret in content:
+            content = content.replace(secret, b"*" * len(secret))
+    return content
+
+
+def without_credentials(url: str) -> str:
+    """A URL without user and password, which a Git remote may be given with."""
+    return re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]*@", r"\1", url)
 
 
 def is_secret(key: str) -> bool:
     """Whether a value under this key is to be masked whatever it is."""
-    name = key.rpartition(".")[2]
+    name = key.rpartition(".")[2].replace("-", "_")
     return _KEY.search(name) is not None and not is_harmless(name)
 
 
@@ -43,14 +121,43 @@ def is_harmless(key: str) -> bool:
     return _HARMLESS.search(key.rpartition(".")[2]) is not None
 
 
-def _masked(value: object) -> object:
+@lru_cache(maxsize=1)
+def _pattern() -> re.Pattern[str] | None:
+    """Any known secret; the longest first, so that no end of one is left."""
+    return re.compile("|".join(map(re.escape, sorted(_known, key=len, reverse=True)))) if _known else None
+
+
+def _secrets_in(found: object, is_named: bool = False) -> Iterator[str]:
+    if isinstance(found, str):
+        if is_named and found != MASK:
+            yield found
+        for match in _CREDENTIALS.finditer(found):
+            yield match["password"]
+            yield urllib.parse.unquote(match["password"])
+    elif isinstance(found, Mapping):
+        for key, inner in found.items():
+            yield from _secrets_in(inner, is_named or is_secret(str(key)))
+    elif isinstance(found, Sequence) and not isinstance(found, bytes):
+        for inner in found:
+            yield from _secrets_in(inner, is_named)
+
+
+def _masked(value: object, is_named: bool = False) -> object:
     if isinstance(value, str):
-        return masked_text(value)
+        return MASK if is_named and value else masked_text(value)
     if isinstance(value, Mapping):
-        return {
-            key: MASK if is_secret(str(key)) and isinstance(inner, str) and inner else _masked(inner)
-            for key, inner in value.items()
-        }
+        return {key: _masked(inner, is_named or is_secret(str(key))) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [_masked(inner) for inner in value]
+        return [_masked(inner, is_named) for inner in value]
     return value
+
+
+def _masked_assignment(found: re.Match[str]) -> str:
+    return f"{found['key']}{found['is']}{MASK}" if is_secret(found["key"]) else found[0]
+
+
+def _is_random(word: str) -> bool:
+    """Whether a long word looks drawn, not written: capitals, small letters and digits in no order."""
+    kinds = ["A" if c.isupper() else "a" if c.islower() else "0" for c in word]
+    turns = sum(a != b for a, b in pairwise(kinds))
+    return len(set(kinds)) == 3 and turns >= _TURNS * len(word)

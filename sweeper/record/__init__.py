@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweeper.record.database import Database, open_database
-from sweeper.record.ledger import Record, Sweep
+from sweeper.record.ledger import Code, Record, Sweep
 from sweeper.record.storage import Storage
 
-__all__ = ["Database", "Record", "Storage", "Sweep", "open_database"]
+__all__ = ["Code", "Database", "Record", "Storage", "Sweep", "open_database"]

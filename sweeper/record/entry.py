@@ -15,8 +15,8 @@ from sweeper.record.optuna_rows import studies, to_epoch, trials
 from sweeper.record.orphan import dead_sweeps
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import insert_if_absent
-from sweeper.record.tables import metrics, runs, sweeps
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+from sweeper.record.tables import code, metrics, runs, sweeps
+from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started, TrialSpec
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
 
@@ -57,6 +57,34 @@ class SweepEnded:
     def apply(self, batch: Batch) -> None:
         statement = update(sweeps).where(sweeps.c.sweep == self.sweep)
         batch.connection.execute(statement, {"outcome": self.outcome, "ended_at": self.time})
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTaken:
+    """A code snapshot, with the columns of its row; one that is on record stays as it is."""
+
+    columns: Mapping[str, object]
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        statement = insert_if_absent(batch.connection.dialect.name, code, "code", key=("code",))
+        batch.connection.execute(statement, dict(self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on a run that repeats another."""
+
+    run: str
+    verdict: str  # JSON
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        batch.connection.execute(update(runs).where(runs.c.run == self.run), {"verdict": self.verdict})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +179,8 @@ def columns_of(sweep: str, spec: TrialSpec) -> dict[str, object]:
         "seed": spec.seed,
         "folder": text(spec.folder),
         "created_at": time.time(),
+        "code": spec.code,
+        "reproduces": spec.reproduces,
     }
 
 
@@ -158,6 +188,10 @@ def _leave(part: RunRows, run_id: int, event: Event) -> None:
     match event:
         case Started():
             part.started(run_id, {"started_at": event.time, "node": text(event.node), "pid": event.pid})
+        case Captured():
+            if event.document is not None:
+                part.environment(event.environment, text(json_text(event.document)), event.time)
+            part.captured(run_id, event.seq, _capture(event))
         case Measured():
             part.measured(run_id, event.step, event.metrics, event.time, event.seq)
         case Reported():
@@ -166,6 +200,18 @@ def _leave(part: RunRows, run_id: int, event: Event) -> None:
             if event.metrics:
                 part.measured(run_id, part.last_step(run_id), event.metrics, event.time, event.seq)
             part.ended(run_id, event.seq, _end(event))
+
+
+def _capture(event: Captured) -> dict[str, object]:
+    moment = "determinism" if event.moment == "start" else "determinism_at_end"
+    return {
+        "environment": event.environment,
+        "gpus": json_text(event.gpus),
+        "drift": text(json_text(event.drift)),
+        "gaps": text(json_text(event.gaps)),
+        "completeness": event.completeness,
+        moment: text(json_text(event.determinism)),
+    }
 
 
 def _end(event: Ended) -> dict[str, object]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from optuna.exceptions import UpdateFinishedTrialError
 
 from sweeper.errors import NotFound, StorageError
-from sweeper.record.entry import Heard, Nothing, RunOpened, SweepEnded, SweepOpened, columns_of
+from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded, SweepOpened, columns_of
 from sweeper.record.orphan import dead_sweeps, orphans
 from sweeper.record.outage import Health
 from sweeper.record.run_rows import text
@@ -43,6 +43,22 @@ class Sweep:
     pid: int
     folder: str
     started_at: float
+    code: str | None = None  # sha256 of a code snapshot on record
+    root: str | None = None  # where that code lay
+    cwd: str | None = None  # where the command was given
+    artifacts: str | None = None  # URL of the artifact store
+
+
+@dataclass(frozen=True)
+class Code:
+    """One state of the code: the columns of `sweeper_code`. Texts arrive with their secrets masked."""
+
+    code: str  # sha256 of the document
+    commit: str | None
+    branch: str | None
+    remote: str | None
+    is_dirty: bool | None
+    document: str  # JSON
 
 
 class Record:
@@ -62,6 +78,15 @@ class Record:
     def sweep_ended(self, sweep: str, outcome: str) -> Future[None]:
         """A sweep is over: finished, stopped or failed."""
         return self._writer.submit(SweepEnded(sweep, outcome, time.time()))
+
+    def code_taken(self, snapshot: Code) -> Future[None]:
+        """A state of the code is on record from now on, once however often it is given."""
+        columns = {name: text(value) if isinstance(value, str) else value for name, value in asdict(snapshot).items()}
+        return self._writer.submit(CodeTaken(columns | {"taken_at": time.time()}))
+
+    def judged(self, run: str, verdict: str) -> Future[None]:
+        """How a run compares with the one that it repeats; the verdict is JSON."""
+        return self._writer.submit(Judged(run, verdict))
 
     def run_opened(self, sweep: str, spec: TrialSpec) -> Future[None]:
         """A run is about to start; earlier attempts of its trial that never ended are lost.

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from sweeper.record.points import Point, write_points
-from sweeper.record.statement import execute_all
-from sweeper.record.tables import metrics, runs
+from sweeper.record.statement import execute_all, insert_if_absent
+from sweeper.record.tables import environments, metrics, runs
 
 _NAME_LENGTH = 512
 _STEP_LIMIT = 2**63
@@ -21,6 +21,10 @@ _STARTED = update(runs).where(runs.c.id == bindparam("run_id"))
 _ENDED = update(runs).where(
     runs.c.id == bindparam("run_id"),
     or_(runs.c.ended_seq.is_(None), runs.c.ended_seq < bindparam("event_seq")),
+)
+_CAPTURED = update(runs).where(
+    runs.c.id == bindparam("run_id"),
+    or_(runs.c.captured_seq.is_(None), runs.c.captured_seq < bindparam("event_seq")),
 )
 
 
@@ -32,6 +36,8 @@ class RunRows:
         self.ids: dict[str, int] = {}  # of the runs asked for, as far as they are on record
         self._wanted: set[str] = set()
         self._started: list[dict[str, Any]] = []
+        self._captured: list[dict[str, Any]] = []
+        self._environments: dict[str, dict[str, Any]] = {}
         self._ended: list[dict[str, Any]] = []
         self._points: list[Point] = []
         self._last_steps: dict[int, int] = {}
@@ -47,6 +53,13 @@ class RunRows:
 
     def started(self, run_id: int, columns: Mapping[str, object]) -> None:
         self._started.append({"run_id": run_id, **columns})
+
+    def captured(self, run_id: int, seq: int, columns: Mapping[str, object]) -> None:
+        self._captured.append({"run_id": run_id, "event_seq": seq, "captured_seq": seq, **columns})
+
+    def environment(self, environment: str, document: str, time: float) -> None:
+        row = {"environment": environment, "document": document, "captured_at": time}
+        self._environments.setdefault(environment, row)
 
     def ended(self, run_id: int, seq: int, columns: Mapping[str, object]) -> None:
         self._ended.append({"run_id": run_id, "event_seq": seq, "ended_seq": seq, **columns})
@@ -67,8 +80,17 @@ class RunRows:
 
     def flush(self) -> None:
         execute_all(self.connection, _STARTED, self._started)
+        self._flush_captured()
         execute_all(self.connection, _ENDED, self._ended)
         write_points(self.connection, self._points)
+
+    def _flush_captured(self) -> None:
+        for row in self._environments.values():
+            dialect = self.connection.dialect.name
+            statement = insert_if_absent(dialect, environments, "environment", key=("environment",))
+            self.connection.execute(statement, row)
+        for moment in ("determinism", "determinism_at_end"):
+            execute_all(self.connection, _CAPTURED, [row for row in self._captured if moment in row])
 
 
 @functools.lru_cache(maxsize=4096)

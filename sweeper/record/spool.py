@@ -22,10 +22,10 @@ from optuna.trial import TrialState
 from sweeper.record import optuna_rows as rows
 from sweeper.record.batch import Write
 from sweeper.record.change import Child, LateState, State
-from sweeper.record.entry import Heard, RunOpened, SweepEnded, SweepOpened
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started
+from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded, SweepOpened
+from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
 
-_EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in (Started, Measured, Reported, Ended)}
+_EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in (Started, Captured, Measured, Reported, Ended)}
 _TABLES = {
     table.name: table
     for table in (rows.trial_params, rows.trial_points, rows.trial_user_attrs, rows.trial_system_attrs)
@@ -100,7 +100,7 @@ def encode(write: Write[Any]) -> bytes | None:
             }
         case Heard():
             values = {"events": [_plain(event) for event in write.events]}
-        case RunOpened() | SweepOpened() | SweepEnded():
+        case RunOpened() | SweepOpened() | SweepEnded() | CodeTaken() | Judged():
             values = dataclasses.asdict(write)
         case _:
             return None
@@ -137,6 +137,8 @@ _DECODERS: dict[str, Callable[[dict[str, Any]], Write[Any]]] = {
     "State": _state,
     "Child": _child,
     "Heard": _heard,
+    "CodeTaken": lambda values: CodeTaken(**values),
+    "Judged": lambda values: Judged(**values),
     "RunOpened": lambda values: RunOpened(**values),
     "SweepOpened": lambda values: SweepOpened(**values),
     "SweepEnded": lambda values: SweepEnded(**values),
@@ -155,5 +157,5 @@ def _event(row: dict[str, Any]) -> Event:
     if kind is Ended:
         row["state"] = TrialState[row["state"]]
         row["failure"] = None if row["failure"] is None else Failure(row["failure"])
-        row["values"] = None if row["values"] is None else tuple(row["values"])
-    return kind(**row)
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return kind(**fields)

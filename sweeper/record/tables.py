@@ -8,7 +8,7 @@ NaN; infinities are stored as they are.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -31,6 +31,10 @@ sweeps = Table(
     Column("host", String(256), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("folder", Text, nullable=False),  # hydra.sweep.dir
+    Column("code", String(64)),  # of sweeper_code
+    Column("root", Text),  # where the code lay: the repository's top, or the script's folder
+    Column("cwd", Text),  # where the command was given
+    Column("artifacts", Text),  # URL of the store that holds the code's files and the runs' artifacts
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
     Column("outcome", String(32)),  # finished, stopped, failed
@@ -61,7 +65,38 @@ runs = Table(
     Column("runtime_s", Double),
     Column("peak_rss_bytes", BigInteger),
     Column("ended_seq", BigInteger),  # of the event that ended it; a later one may correct it
+    Column("environment", String(64)),  # of sweeper_environments
+    Column("code", String(64)),  # of sweeper_code
+    Column("gpus", Text),  # JSON list: UUIDs of the GPUs that it could see
+    Column("determinism", Text),  # JSON: seeds, random generators and flags when the task began
+    Column("determinism_at_end", Text),  # JSON: the same when it had ended
+    Column("drift", Text),  # JSON list: imported files that are not the code snapshot's
+    Column("gaps", Text),  # JSON list: what could not be captured, each with the reason
+    Column("completeness", Double),  # share of what is asked for that was captured, 0 to 1
+    Column("captured_seq", BigInteger),  # of the event that these came with
+    Column("reproduces", String(32)),  # the run that this one repeats
+    Column("verdict", Text),  # JSON: how it compares with that run
     Index("ix_sweeper_runs_trial", "study", "number", "attempt", unique=True),
+)
+
+environments = Table(
+    "sweeper_environments",
+    metadata,
+    Column("environment", String(64), primary_key=True),  # sha256 of the document
+    Column("document", Text, nullable=False),  # JSON: interpreter, system, hardware, packages, frameworks, variables
+    Column("captured_at", Double, nullable=False),  # by the first run that had it
+)
+
+code = Table(
+    "sweeper_code",
+    metadata,
+    Column("code", String(64), primary_key=True),  # sha256 of the document
+    Column("commit", String(64)),  # of the repository, in full; NULL for code outside any
+    Column("branch", Text),
+    Column("remote", Text),  # its URL, credentials removed
+    Column("is_dirty", Boolean),
+    Column("document", Text, nullable=False),  # JSON: tree, diff and files as blobs of the artifact store, submodules
+    Column("taken_at", Double, nullable=False),
 )
 
 metrics = Table(

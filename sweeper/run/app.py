@@ -13,7 +13,7 @@ import multiprocessing.spawn
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import setup_globals
 
 from sweeper.errors import LaunchError
+from sweeper.provenance import secret
+from sweeper.provenance.capture import Capture
+from sweeper.provenance.code import NO_SNAPSHOT, Snapshot
 
 Task = Callable[[Any], object]
 
@@ -36,9 +39,11 @@ class App:
     preparation: dict[str, Any]  # multiprocessing's: sys.path, sys.argv, the path or name of __main__
     singletons: bytes  # Hydra's and OmegaConf's state: resolvers, job name, config store
     callbacks: bytes
+    snapshot: Snapshot  # of the code, for a look at whether the very same is imported
+    secrets: tuple[str, ...]  # what the driver knows to be masked
 
     @classmethod
-    def of(cls, task: Task, callbacks: object) -> App:
+    def of(cls, task: Task, callbacks: object, snapshot: Snapshot = NO_SNAPSHOT) -> App:
         """Describe the running app. Raises LaunchError where a part of it cannot travel."""
         by_name = _is_found_by_name(task)
         return cls(
@@ -48,6 +53,8 @@ class App:
             preparation=_preparation(task.__module__ if by_name else None),
             singletons=_packed(Singleton.get_state(), "a resolver or another part of Hydra's state"),
             callbacks=_packed(callbacks, "a callback of hydra.callbacks"),
+            snapshot=snapshot,
+            secrets=secret.known(),
         )
 
     def load(self) -> LoadedApp:
@@ -56,7 +63,8 @@ class App:
         task = pickle.loads(self.task) if self.module is None else self._imported()
         Singleton.set_state(pickle.loads(self.singletons))
         setup_globals()
-        return LoadedApp(task, pickle.loads(self.callbacks))
+        secret.learn_values(self.secrets)
+        return LoadedApp(task, pickle.loads(self.callbacks), Capture(self.snapshot))
 
     def _imported(self) -> Task:
         found: Any = importlib.import_module(self.module or "")
@@ -76,6 +84,7 @@ class LoadedApp:
 
     task: Task
     callbacks: Any
+    capture: Capture = field(default_factory=lambda: Capture(NO_SNAPSHOT))  # what this process is made of
 
 
 def _is_found_by_name(task: Task) -> bool:

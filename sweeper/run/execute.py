@@ -7,15 +7,17 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from sweeper.run import job, training
+from sweeper.provenance.capture import Facts
+from sweeper.run import job, seed, training
 from sweeper.run.app import LoadedApp
 from sweeper.run.journal import Journal, journal_path
 from sweeper.run.outcome import Outcome, of_exception, of_return
-from sweeper.trial import Ended, Event, Measured, Reported, Started, TrialSpec
+from sweeper.trial import Captured, Ended, Event, Measured, Reported, Started, TrialSpec
 
 Judge = Callable[[int], bool]  # step of the last report -> whether to prune; waits for the driver's word
 Bell = Callable[[Event], None]  # says that the journal has grown by this event
@@ -37,6 +39,11 @@ class JournalledRun:
 
     def started(self) -> None:
         self._append(Started(self._spec.run, self._seq, time.time(), socket.gethostname(), os.getpid()))
+
+    def captured(self, moment: str, facts: Facts) -> None:
+        """Say what the run is made of, at its `start` or `end`."""
+        found = {field.name: getattr(facts, field.name) for field in fields(facts)}
+        self._append(Captured(self._spec.run, self._seq, time.time(), moment, **found))
 
     def measured(self, step: int, metrics: Mapping[str, float]) -> None:
         self._append(Measured(self._spec.run, self._seq, time.time(), step, metrics))
@@ -78,7 +85,7 @@ def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge) -> Ended:
     run = JournalledRun(spec, ring, judge)
     training.enter(run)
     os.environ.update(identity(spec))
-    training.seed_everything(spec.seed)
+    seed.seed_everything(spec.seed)
     outcome = _outcome(spec, app, run)
     training.enter(None)
     return run.ended(outcome)
@@ -96,7 +103,13 @@ def identity(spec: TrialSpec) -> dict[str, str]:
 def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun) -> Outcome:
     def task(cfg: DictConfig) -> object:
         run.started()
-        return app.task(cfg)
+        facts = app.capture.at_start(seed.seeds())
+        run.captured("start", facts)
+        app.capture.heard(facts.environment)
+        try:
+            return app.task(cfg)
+        finally:
+            run.captured("end", app.capture.at_end(seed.seeds()))
 
     try:
         returned = job.run(task, spec.payload, Path(spec.folder), app.callbacks)

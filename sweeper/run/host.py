@@ -37,7 +37,7 @@ class Host:
             [sys.executable, "-m", "sweeper.run", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            env=os.environ | self._environment,
+            env={"PYTHONHASHSEED": "0"} | os.environ | self._environment,  # sets keep their order from run to run
         )
         theirs.close()
         self._zygote = Connection(ours.detach())

@@ -17,9 +17,11 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started
+from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
 
-_KINDS: Mapping[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Started, Measured, Reported, Ended)}
+_KINDS: Mapping[str, type[Event]] = {
+    kind.__name__.lower(): kind for kind in (Started, Captured, Measured, Reported, Ended)
+}
 _FIELDS = {kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()}
 
 
@@ -102,5 +104,5 @@ def decode(line: bytes, run: str) -> Event:
     if kind is Ended:
         row["state"] = TrialState[row["state"]]
         row["failure"] = Failure(row["failure"]) if row["failure"] else None
-        row["values"] = tuple(row["values"]) if row["values"] is not None else None
-    return kind(run=run, **row)
+    fields: dict[str, Any] = {name: tuple(value) if type(value) is list else value for name, value in row.items()}
+    return kind(run=run, **fields)

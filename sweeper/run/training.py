@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 import sys
 from collections.abc import Mapping
 from numbers import Real
@@ -80,16 +78,6 @@ def checkpoint_dir() -> Path:
     folder = base / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def seed_everything(seed: int) -> None:
-    """Seed random, numpy and torch (each where it is already imported) and PYTHONHASHSEED for child processes."""
-    os.environ["PYTHONHASHSEED"] = str(seed % 2**32)
-    random.seed(seed)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(seed % 2**32)
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.manual_seed(seed)
 
 
 def _guarded_measured(step: int, metrics: Mapping[str, float]) -> None:

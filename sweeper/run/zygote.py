@@ -28,7 +28,7 @@ from sweeper.run import job
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.execute import execute
 from sweeper.run.journal import JournalReader, journal_path, seal
-from sweeper.trial import Ended, Event, Failure, Reported, TrialSpec
+from sweeper.trial import Captured, Ended, Event, Failure, Reported, TrialSpec
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -95,6 +95,7 @@ class _Trial:
     def __init__(self, spec: TrialSpec, app: LoadedApp, host: Connection) -> None:
         self._spec = spec
         self._host = host
+        self._capture = app.capture
         self._reader = JournalReader(journal_path(spec.folder, spec.run), spec.run)
         self._stop: Stop | None = None
         self._send_at = math.inf  # when the points that have gathered are sent on
@@ -173,6 +174,9 @@ class _Trial:
             self._poll.modify(self._host.fileno(), 0)
             self._kill_at = time.monotonic() + _EXIT_HANDLERS_S
         self._host.send(Heard(tuple(events)))
+        for event in events:
+            if isinstance(event, Captured):
+                self._capture.heard(event.environment)  # trials forked from now on need only name it
 
     def _last_words(self, status: int) -> tuple[Failure, str]:
         """What to write for a process that could not say itself how it ended."""

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sweeper.launch import Launcher
 from sweeper.run.app import Task
 from sweeper.run.journal import JournalReader, journal_path
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started, TrialSpec
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -47,11 +47,11 @@ class LauncherContract:
     def test_events_come_whole_and_in_order(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
         (events,) = run_all(launcher_for(apps.returns), [spec_for(tmp_path, {"x": 3.0})])
 
-        assert [type(event) for event in events] == [Started, Measured, Ended]
-        assert [event.seq for event in events] == [0, 1, 2]
+        assert [type(event) for event in events] == [Started, Captured, Measured, Captured, Ended]
+        assert [event.seq for event in events] == [0, 1, 2, 3, 4]
         assert events[-1].state == TrialState.COMPLETE
         assert events[-1].values == (9.0,)
-        assert events[1].metrics == {"loss": 1.5}
+        assert events[2].metrics == {"loss": 1.5}
 
     def test_the_journal_says_the_same(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
         spec = spec_for(tmp_path, {"x": 3.0})

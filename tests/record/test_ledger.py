@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -17,9 +18,9 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from sweeper.errors import NotFound, StorageError
-from sweeper.record import Record, Storage
-from sweeper.record.tables import metrics, runs, sweeps
-from sweeper.trial import Ended, Failure, Measured, Started
+from sweeper.record import Code, Record, Storage
+from sweeper.record.tables import code, environments, metrics, runs, sweeps
+from sweeper.trial import Captured, Ended, Failure, Measured, Started
 from tests.record.rows import rows
 from tests.record.samples import LIFE, make_spec, make_sweep
 
@@ -72,6 +73,45 @@ def test_hearing_it_again_changes_nothing(storage: Storage, record: Record) -> N
     record.heard(LIFE[:4]).result()
     record.heard(LIFE).result()
     assert (rows(storage, runs), rows(storage, metrics)) == before
+
+
+def capture(seq: int, moment: str, **changes: object) -> Captured:
+    values = {"environment": "e" * 64, "document": {"cpu": "one"}, "determinism": {"seeds": seq}, "gpus": ("GPU-1",)}
+    values |= {"drift": (), "gaps": ("seed: unknown",), "completeness": 0.5} | changes
+    return Captured("a" * 32, seq, 1.0 + seq, moment, **values)  # type: ignore[arg-type]
+
+
+def test_what_a_run_was_made_of(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec(code="c" * 64)).result()
+    start = capture(1, "start")
+    end = capture(2, "end", document=None, drift=("lib.py: has changed",), completeness=1.0, gaps=())
+    record.heard([start, end]).result()
+    record.heard([start]).result()
+    (row,) = rows(storage, runs)
+    assert (row["environment"], row["code"], row["gpus"]) == ("e" * 64, "c" * 64, '["GPU-1"]')
+    assert (row["determinism"], row["determinism_at_end"]) == ('{"seeds": 1}', '{"seeds": 2}')
+    assert (row["drift"], row["gaps"], row["completeness"]) == ('["lib.py: has changed"]', "[]", 1.0)
+    (environment,) = rows(storage, environments)
+    assert (environment["document"], environment["captured_at"]) == ('{"cpu": "one"}', 2.0)
+
+
+def test_one_row_for_one_environment_and_one_state_of_the_code(storage: Storage, record: Record) -> None:
+    snapshot = Code("c" * 64, "1" * 40, "main", "https://host/code", True, '{"files": []}')
+    for number in range(3):
+        record.code_taken(snapshot).result()
+        run = f"{number:032d}"
+        record.run_opened("s" * 32, make_spec(number=number, run=run, code="c" * 64)).result()
+        record.heard([dataclasses.replace(capture(1, "start"), run=run)]).result()
+    assert len(rows(storage, environments)) == 1
+    (row,) = rows(storage, code)
+    assert (row["commit"], row["is_dirty"], row["document"]) == ("1" * 40, True, '{"files": []}')
+
+
+def test_the_verdict_on_a_run_that_repeats_another(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec(reproduces="b" * 32)).result()
+    record.judged("a" * 32, '{"verdict": "identical"}').result()
+    (row,) = rows(storage, runs)
+    assert (row["reproduces"], row["verdict"]) == ("b" * 32, '{"verdict": "identical"}')
 
 
 POINTS = st.lists(

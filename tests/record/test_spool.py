@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 
 from sweeper.record import optuna_rows as rows
 from sweeper.record.change import Child, LateState, NewTrial, State, StudyAttr
-from sweeper.record.entry import Heard, Nothing, RunOpened, SweepEnded, SweepOpened
+from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded, SweepOpened
 from sweeper.record.spool import Spool, decode, encode, taken_in
-from sweeper.trial import Ended, Failure, Measured, Reported, Started
+from sweeper.trial import Captured, Ended, Failure, Measured, Reported, Started
 
 NUMBERS = st.floats() | st.integers(-(2**53), 2**53)
 TEXTS = st.text(max_size=8)
@@ -23,8 +23,21 @@ RUNS = st.uuids().map(lambda one: one.hex)
 SEQS = st.integers(0, 2**62)
 TIMES = st.floats(0, 1e11)
 COLUMNS = st.dictionaries(TEXTS, st.none() | NUMBERS | TEXTS, max_size=4)
+DOCUMENTS = st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, max_size=2), max_size=2)
 EVENTS = st.one_of(
     st.builds(Started, RUNS, SEQS, TIMES, TEXTS, st.integers(1, 2**22)),
+    st.builds(
+        Captured,
+        RUNS,
+        SEQS,
+        TIMES,
+        st.sampled_from(["start", "end"]),
+        TEXTS,
+        st.none() | DOCUMENTS,
+        DOCUMENTS,
+        *[st.lists(TEXTS, max_size=2).map(tuple)] * 3,
+        NUMBERS,
+    ),
     st.builds(Measured, RUNS, SEQS, TIMES, SEQS, st.dictionaries(TEXTS, NUMBERS, max_size=3)),
     st.builds(Reported, RUNS, SEQS, TIMES, SEQS, NUMBERS),
     st.builds(
@@ -57,6 +70,8 @@ WRITES = st.one_of(
     st.builds(SweepOpened, COLUMNS),
     st.builds(SweepEnded, RUNS, TEXTS, TIMES),
     st.builds(RunOpened, COLUMNS),
+    st.builds(CodeTaken, COLUMNS),
+    st.builds(Judged, RUNS, TEXTS),
 )
 
 

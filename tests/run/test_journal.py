@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from sweeper.run.journal import Journal, JournalReader, decode, encode, journal_path, seal
-from sweeper.trial import Ended, Event, Failure, Measured, Reported, Started
+from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
 from tests.spec import spec_for
 
 RUN = "a" * 32
@@ -17,8 +17,23 @@ seqs = st.integers(0, 2**62)
 steps = st.integers(-(2**63), 2**63 - 1)
 texts = st.text(st.characters(exclude_categories=("Cs",)))
 numbers = st.floats(allow_nan=False)
+documents = st.dictionaries(texts, texts | st.lists(texts, max_size=2), max_size=2)
 events = st.one_of(
     st.builds(Started, run=st.just(RUN), seq=seqs, time=times, node=texts, pid=st.integers(1, 2**22)),
+    st.builds(
+        Captured,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        moment=st.sampled_from(["start", "end"]),
+        environment=texts,
+        document=st.none() | documents,
+        determinism=documents,
+        gpus=st.lists(texts, max_size=2).map(tuple),
+        drift=st.lists(texts, max_size=2).map(tuple),
+        gaps=st.lists(texts, max_size=2).map(tuple),
+        completeness=st.floats(0, 1),
+    ),
     st.builds(
         Measured,
         run=st.just(RUN),

@@ -1,4 +1,4 @@
-"""The first schema: sweeps, runs, metrics, and how far each writer has come."""
+"""The first schema: sweeps, runs and what they were made of, metrics, and how far each writer has come."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def upgrade() -> None:
     """Create the tables of sweeper 0.1."""
     _sweeps()
     _runs()
+    _environments()
+    _code()
     _metrics()
     op.create_table(
         "sweeper_writers",
@@ -44,6 +46,10 @@ def _sweeps() -> None:
         sa.Column("host", sa.String(256), nullable=False),
         sa.Column("pid", sa.Integer, nullable=False),
         sa.Column("folder", sa.Text, nullable=False),
+        sa.Column("code", sa.String(64)),
+        sa.Column("root", sa.Text),
+        sa.Column("cwd", sa.Text),
+        sa.Column("artifacts", sa.Text),
         sa.Column("started_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("outcome", sa.String(32)),
@@ -76,8 +82,41 @@ def _runs() -> None:
         sa.Column("runtime_s", sa.Double),
         sa.Column("peak_rss_bytes", sa.BigInteger),
         sa.Column("ended_seq", sa.BigInteger),
+        sa.Column("environment", sa.String(64)),
+        sa.Column("code", sa.String(64)),
+        sa.Column("gpus", sa.Text),
+        sa.Column("determinism", sa.Text),
+        sa.Column("determinism_at_end", sa.Text),
+        sa.Column("drift", sa.Text),
+        sa.Column("gaps", sa.Text),
+        sa.Column("completeness", sa.Double),
+        sa.Column("captured_seq", sa.BigInteger),
+        sa.Column("reproduces", sa.String(32)),
+        sa.Column("verdict", sa.Text),
     )
     op.create_index("ix_sweeper_runs_trial", "sweeper_runs", ["study", "number", "attempt"], unique=True)
+
+
+def _environments() -> None:
+    op.create_table(
+        "sweeper_environments",
+        sa.Column("environment", sa.String(64), primary_key=True),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("captured_at", sa.Double, nullable=False),
+    )
+
+
+def _code() -> None:
+    op.create_table(
+        "sweeper_code",
+        sa.Column("code", sa.String(64), primary_key=True),
+        sa.Column("commit", sa.String(64)),
+        sa.Column("branch", sa.Text),
+        sa.Column("remote", sa.Text),
+        sa.Column("is_dirty", sa.Boolean),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("taken_at", sa.Double, nullable=False),
+    )
 
 
 def _metrics() -> None:
