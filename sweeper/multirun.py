@@ -100,7 +100,8 @@ def _prepare(multirun: Multirun) -> Prepared:
     hydra.sweeper.seed = seed  # samplers read it from here
     sweep = uuid.uuid4().hex
     folder = Path(hydra.sweep.dir).absolute()
-    composer = Composer.snapshot(multirun.config, folder / ".sweeper" / f"conf-{sweep[:8]}")
+    dumps = pickle.dumps if settings.launcher == "inline" else App.of(multirun.task, None).dumps
+    composer = Composer.snapshot(multirun.config, folder / ".sweeper" / f"conf-{sweep[:8]}", dumps)
     space = Space.parse(multirun.arguments, settings.params, composer.loader, settings.when)
     check(space, composer)
     code = _code(multirun, settings, store, folder)
@@ -201,7 +202,7 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
             study=study,
             launcher=launcher,
             record=record,
-            spec=_composer_of_specs(prepared, multirun),
+            spec=_composer_of_specs(prepared),
             tally=tally,
             watcher=display,
             brake=brake,
@@ -249,14 +250,12 @@ def _launcher(multirun: Multirun, settings: Settings, snapshot: Snapshot) -> Lau
     return RayLauncher(App.of(multirun.task, callbacks, snapshot), resources, settings.n_jobs, settings.ray.address)
 
 
-def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Asked], TrialSpec]:
-    dumps = pickle.dumps if prepared.settings.launcher == "inline" else App.of(multirun.task, None).dumps
-
+def _composer_of_specs(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
     def spec(asked: Asked) -> TrialSpec:
         overrides = prepared.space.overrides(asked.params)
-        config = prepared.composer.compose(overrides, asked.number, str(asked.number))
-        resolved = resolve(config)
-        folder = config.hydra.runtime.output_dir
+        composed = prepared.composer.compose(overrides, asked.number, str(asked.number))
+        resolved = resolve(composed.config)
+        folder = composed.config.hydra.runtime.output_dir
         return TrialSpec(
             study=prepared.study_name,
             number=asked.number,
@@ -265,7 +264,7 @@ def _composer_of_specs(prepared: Prepared, multirun: Multirun) -> Callable[[Aske
             params=asked.params,
             overrides=tuple(masked(overrides)),
             config=masked(resolved),
-            payload=dumps(config),
+            payload=pickle.dumps(prepared.composer.recipe(composed)),
             folder=f"{folder}/attempt-{asked.attempt + 1}" if asked.attempt else folder,
             seed=trial_seed(prepared.seed, asked.number),
             directions=len(prepared.objective.directions),

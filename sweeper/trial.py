@@ -55,7 +55,7 @@ class TrialSpec:
     params: Mapping[str, ParamValue]  # what the sampler chose
     overrides: tuple[str, ...]  # Hydra's, as `hydra.overrides.task` has them
     config: Mapping[str, object]  # resolved, plain; for the record
-    payload: bytes  # the composed DictConfig, pickled; for the trial's process
+    payload: bytes  # how to make the config, pickled (sweeper.config.recipe); for the trial's process
     folder: str  # absolute; the output folder of this attempt alone
     seed: int  # of this trial, derived from the sweep's
     directions: int = 1  # how many objective values the task must return

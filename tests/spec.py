@@ -10,6 +10,7 @@ from pathlib import Path
 from hydra import compose, initialize
 from omegaconf import open_dict
 
+from sweeper.config.recipe import Recipe
 from sweeper.trial import TrialSpec
 
 
@@ -32,7 +33,7 @@ def spec_for(folder: Path, values: Mapping[str, object], number: int = 0, attemp
         params={},
         overrides=tuple(config.hydra.overrides.task),
         config=dict(values),
-        payload=pickle.dumps(config),
+        payload=pickle.dumps(Recipe(pickle.dumps(config))),
         folder=str(folder / str(number)),
         seed=0,
     )

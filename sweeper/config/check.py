@@ -30,7 +30,7 @@ def check(space: Examples, composer: Composer) -> None:
     for point in space.examples():
         overrides = [line for line in space.overrides(point) if key_of(line) not in problems]
         try:
-            config = composer.compose(overrides, number=0, job_id="0")
+            config = composer.compose(overrides, number=0, job_id="0").config
         except ConfigError:
             problems.update(composer.diagnose(overrides))
             continue

@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.errors import HydraException
-from omegaconf import DictConfig, Node, OmegaConf, open_dict
+from omegaconf import DictConfig, Node, OmegaConf
 
 from sweeper.config.explain import explain, first_sentence, key_of, list_keys
+from sweeper.config.recipe import Job, Recipe, change, enter
 from sweeper.config.resolve import hydra_config
 from sweeper.config.snapshot import take_snapshot
 from sweeper.errors import ConfigError
@@ -45,13 +46,29 @@ class Base:
     dirname: tuple[str, str, frozenset[str]] | None  # kv_sep, item_sep, exclude_keys; None if Hydra resolves it late
 
 
-class Composer:
-    """Gives every trial of a sweep its config. Create it with `snapshot`, once for a sweep."""
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A trial's config, and of what it was made where that was a base."""
 
-    def __init__(self, loader: ConfigLoader, master_config: DictConfig, digest: str) -> None:
+    config: DictConfig
+    base: bytes | None = None
+    changes: tuple[Override, ...] = ()
+    job: Job | None = None
+
+
+class Composer:
+    """Gives every trial of a sweep its config. Create it with `snapshot`, once for a sweep.
+
+    `dumps` pickles configs so that the classes in them mean the same in the trials' processes.
+    """
+
+    def __init__(
+        self, loader: ConfigLoader, master_config: DictConfig, digest: str, dumps: Callable[[object], bytes]
+    ) -> None:
         self.loader = loader  # reads the snapshot; for whoever asks what groups there are
         self.digest = digest
         self._master = master_config
+        self._dumps = dumps
         self._parser = OverridesParser.create()
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
@@ -60,27 +77,33 @@ class Composer:
         self._trusted: dict[Shape, bool] = {}
 
     @classmethod
-    def snapshot(cls, master_config: DictConfig, folder: Path) -> Composer:
+    def snapshot(
+        cls, master_config: DictConfig, folder: Path, dumps: Callable[[object], bytes] = pickle.dumps
+    ) -> Composer:
         """Copy the config tree that `master_config` came from into a new `folder`, and compose from there."""
         taken = take_snapshot(master_config, folder)
-        return cls(taken.loader, master_config, taken.digest)
+        return cls(taken.loader, master_config, taken.digest, dumps)
 
-    def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
+    def compose(self, overrides: Sequence[str], number: int, job_id: str) -> Composed:
         """The trial's whole config, with what Hydra's launchers and `run_job` put into its `hydra` node.
 
         That is `load_sweep_config`, then the job's number and id, then where its output goes. Raises ConfigError
         with a line for each problem if Hydra cannot compose it.
         """
         try:
-            config = self._compose(list(overrides))
-            job, runtime = config.hydra.job, config.hydra.runtime
-            job.id, job.num = job_id, number
-            runtime.output_dir = _output_folder(config)
+            composed = self._compose(list(overrides), number, job_id)
+            composed.config.hydra.runtime.output_dir = _output_folder(composed.config)
         except Exception as error:  # of Hydra, OmegaConf, YAML, the builtins: there is no config, whatever it is
             problems = list(self.diagnose(overrides).values())
             told = "\n".join(problems) or f"the config cannot be composed: {first_sentence(error)}"
             raise ConfigError(told) from error
-        return config
+        return composed
+
+    def recipe(self, composed: Composed) -> Recipe:
+        """What the trial's process makes the same config of, with what resolvers have answered in it up to now."""
+        if composed.base is None:
+            return Recipe(self._dumps(composed.config))
+        return Recipe(composed.base, composed.changes, composed.job, dict(OmegaConf.get_cache(composed.config)))
 
     def diagnose(self, overrides: Sequence[str]) -> dict[str, str]:
         """Which of these overrides cannot be composed: key to sentence. Empty if each is right by itself."""
@@ -129,19 +152,20 @@ class Composer:
             return line
         return None
 
-    def _compose(self, overrides: list[str]) -> DictConfig:
+    def _compose(self, overrides: list[str], number: int, job_id: str) -> Composed:
         parsed = [self._parse(text) for text in overrides]
         selecting = tuple(text for text, each in zip(overrides, parsed, strict=True) if self._selects(each))
-        changes = [each for each in parsed if not self._selects(each)]
+        changes = tuple(each for each in parsed if not self._selects(each))
         shape: Shape = selecting, tuple(each.get_key_element() for each in changes)
         base = self._base(selecting) if self._trusted.get(shape, True) else None
-        if base is None:
-            return self._fully(overrides)
-        if shape in self._trusted:
-            return self._quickly(base, changes, parsed)
+        if base is not None and shape in self._trusted:
+            return self._quickly(base, changes, parsed, number, job_id)
         config = self._fully(overrides)
-        self._trusted[shape] = is_identical(config, self._quickly(base, changes, parsed))
-        return config
+        config.hydra.job.id, config.hydra.job.num = job_id, number
+        if base is not None:
+            quick = self._quickly(base, changes, parsed, number, job_id)
+            self._trusted[shape] = is_identical(config, quick.config)
+        return Composed(config)
 
     def _parse(self, text: str) -> Override:
         """An override, read; those that set a number, true, false or null without Hydra's slow parser."""
@@ -196,7 +220,7 @@ class Composer:
 
     def _pickle(self, config: DictConfig) -> Base | None:
         try:
-            pickled = pickle.dumps(config)
+            pickled = self._dumps(config)
         except (pickle.PicklingError, AttributeError, TypeError):
             return None  # a value of a type that does not pickle: such configs are composed fully each time
         if OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):
@@ -209,22 +233,32 @@ class Composer:
         config.hydra.runtime.config_sources = self._master.hydra.runtime.config_sources
         return config
 
-    def _quickly(self, base: Base, changes: list[Override], parsed: list[Override]) -> DictConfig:
+    def _quickly(
+        self, base: Base, changes: tuple[Override, ...], parsed: list[Override], number: int, job_id: str
+    ) -> Composed:
         """Those steps of Hydra's `_load_configuration_impl` that depend on a trial's values."""
         config: DictConfig = pickle.loads(base.pickled)
-        ConfigLoaderImpl._apply_overrides_to_config(changes, config)
+        change(config, changes)
         task = [each for each in parsed if not each.is_hydra_override()]
-        hydra = config.hydra
-        hydra.overrides.task = [each.input_line for each in task]
-        for name in hydra.job.env_copy:
-            with open_dict(hydra.job.env_set):
-                hydra.job.env_set[name] = os.environ[name]
-        if base.dirname is not None:
-            kv_sep, item_sep, exclude_keys = base.dirname
-            lines = sorted(each.input_line or "" for each in task if each.key_or_group not in exclude_keys)
-            hydra.job.override_dirname = item_sep.join(lines).replace("=", kv_sep)
+        job = Job(
+            number=number,
+            id=job_id,
+            overrides=tuple(each.input_line or "" for each in task),
+            dirname=_dirname(base, task),
+            variables={name: os.environ[name] for name in config.hydra.job.env_copy},
+        )
+        enter(config, job)
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
-        return config
+        return Composed(config, base.pickled, changes, job)
+
+
+def _dirname(base: Base, task: Sequence[Override]) -> str | None:
+    """`hydra.job.override_dirname`, where no interpolation stands there."""
+    if base.dirname is None:
+        return None
+    kv_sep, item_sep, exclude_keys = base.dirname
+    lines = sorted(each.input_line or "" for each in task if each.key_or_group not in exclude_keys)
+    return item_sep.join(lines).replace("=", kv_sep)
 
 
 def _output_folder(config: DictConfig) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import socket
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from sweeper.config.recipe import Recipe
 from sweeper.provenance.capture import Facts
 from sweeper.run import job, seed, training
 from sweeper.run.app import LoadedApp
@@ -80,13 +82,16 @@ class JournalledRun:
         self._ring(event)
 
 
-def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge) -> Ended:
-    """Run the user's task as Hydra's own launchers would, and return (and journal) how it ended."""
+def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge, template: job.Template | None = None) -> Ended:
+    """Run the user's task as Hydra's own launchers would, and return (and journal) how it ended.
+
+    `template` is what was made of the spec's base beforehand, for this process alone.
+    """
     run = JournalledRun(spec, ring, judge)
     training.enter(run)
     os.environ.update(identity(spec))
     seed.seed_everything(spec.seed)
-    outcome = _outcome(spec, app, run)
+    outcome = _outcome(spec, app, run, template)
     training.enter(None)
     return run.ended(outcome)
 
@@ -100,7 +105,7 @@ def identity(spec: TrialSpec) -> dict[str, str]:
     }
 
 
-def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun) -> Outcome:
+def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun, template: job.Template | None) -> Outcome:
     def task(cfg: DictConfig) -> object:
         run.started()
         facts = app.capture.at_start(seed.seeds())
@@ -112,7 +117,9 @@ def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun) -> Outcome:
             run.captured("end", app.capture.at_end(seed.seeds()))
 
     try:
-        returned = job.run(task, spec.payload, Path(spec.folder), app.callbacks)
+        recipe: Recipe = pickle.loads(spec.payload)
+        own = template or job.Template.of(recipe.base)
+        returned = job.run(task, recipe, own, Path(spec.folder), app.callbacks)
     except BaseException as error:  # sys.exit and Ctrl-C in training code are ends like any other, to be written down
         return of_exception(error)
     return of_return(returned, spec)

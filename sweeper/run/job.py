@@ -12,8 +12,9 @@ import logging.config
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,24 +24,47 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus, configure_log, en
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
+from sweeper.config.recipe import OF_EACH, Recipe, follow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def run(task: Callable[[DictConfig], object], payload: bytes, folder: Path, callbacks: Any) -> object:
-    """Run `task` on the config pickled in `payload`; returns what it returns and raises what it raises.
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What trials of one base share: two copies of the config, and YAML of what they do not change.
+
+    A job changes the copies, so it needs a template of its own: one made for it, or its process's by fork.
+    """
+
+    config: DictConfig
+    task_config: DictConfig  # without the `hydra` node
+    hydra_yaml: Mapping[str, str]  # key of the `hydra` node -> its lines in hydra.yaml
+
+    @classmethod
+    def of(cls, base: bytes) -> Template:
+        """Read a pickled base."""
+        config: DictConfig = pickle.loads(base)
+        hydra: Any = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
+        return cls(config, _without_hydra(pickle.loads(base)), {key: _hydra_yaml({key: hydra[key]}) for key in hydra})
+
+
+def run(
+    task: Callable[[DictConfig], object], recipe: Recipe, template: Template, folder: Path, callbacks: Any
+) -> object:
+    """Run `task` on its config; returns what it returns and raises what it raises.
 
     `folder` is the run's output folder, `hydra.sweep.dir`/`hydra.sweep.subdir` made absolute by the driver.
     """
-    config: DictConfig = pickle.loads(payload)
-    task_config = _without_hydra(pickle.loads(payload))
+    config, task_config = template.config, template.task_config
+    follow(recipe, config, task_config)
     hydra = config.hydra
     with read_write(hydra.runtime), open_dict(hydra.runtime):
         hydra.runtime.output_dir = str(folder)
     with _hydra_config(config), _inside(folder, hydra.job.chdir):
         configure_log(hydra.job_logging, hydra.verbose)
         if hydra.output_subdir is not None:
-            _save(folder / hydra.output_subdir, task_config, config)
+            _save(folder / hydra.output_subdir, template)
         job = JobReturn(
             overrides=list(hydra.overrides.task),
             cfg=task_config,
@@ -109,13 +133,21 @@ def _inside(folder: Path, chdir: bool | None) -> Iterator[None]:
             os.chdir(before)
 
 
-def _save(folder: Path, task_config: DictConfig, config: DictConfig) -> None:
+def _save(folder: Path, template: Template) -> None:
+    """Write the three files that Hydra writes, their text as Hydra has it."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = OmegaConf.to_container(task_config, resolve=False, enum_to_str=True)
-    hydra = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
+    hydra = template.config.hydra
+    lines = dict(template.hydra_yaml)
+    for key in OF_EACH:
+        lines[key] = _hydra_yaml({key: OmegaConf.to_container(hydra[key], resolve=False, enum_to_str=True)})
+    plain = OmegaConf.to_container(template.task_config, resolve=False, enum_to_str=True)
     (folder / "config.yaml").write_text(_yaml(plain), encoding="utf-8")
-    (folder / "hydra.yaml").write_text(_yaml({"hydra": hydra}), encoding="utf-8")
-    (folder / "overrides.yaml").write_text(_yaml(list(config.hydra.overrides.task)), encoding="utf-8")
+    (folder / "hydra.yaml").write_text("hydra:\n" + "".join(lines.values()), encoding="utf-8")
+    (folder / "overrides.yaml").write_text(_yaml(list(hydra.overrides.task)), encoding="utf-8")
+
+
+def _hydra_yaml(part: Mapping[str, object]) -> str:
+    return _yaml({"hydra": part}).removeprefix("hydra:\n")
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]

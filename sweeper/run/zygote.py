@@ -11,9 +11,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import gc
 import math
 import os
+import pickle
 import select
 import signal
 import socket
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from sweeper.config.recipe import Recipe
 from sweeper.run import job
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.execute import execute
@@ -101,11 +104,12 @@ class _Trial:
         self._send_at = math.inf  # when the points that have gathered are sent on
         self._kill_at = math.inf
         self._bell, theirs = socket.socketpair()
+        template = _template(spec)
         self._pid = os.fork()
         if self._pid == 0:
             self._bell.close()
             host.close()
-            _be_the_trial(spec, app, theirs)
+            _be_the_trial(spec, app, template, theirs)
         theirs.close()
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.setpgid(self._pid, self._pid)  # the child does the same: whoever is first
@@ -201,7 +205,23 @@ class _Trial:
                     os.waitpid(orphan, 0)
 
 
-def _be_the_trial(spec: TrialSpec, app: LoadedApp, bell: socket.socket) -> None:
+def _template(spec: TrialSpec) -> job.Template | None:
+    """What the spec's base makes; None where it makes nothing: the trial's own process then finds out, and says why."""
+    try:
+        recipe: Recipe = pickle.loads(spec.payload)
+        return _template_of(recipe.base)
+    except Exception:
+        return None
+
+
+@functools.lru_cache(maxsize=16)
+def _template_of(base: bytes) -> job.Template:
+    template = job.Template.of(base)
+    gc.freeze()
+    return template
+
+
+def _be_the_trial(spec: TrialSpec, app: LoadedApp, template: job.Template | None, bell: socket.socket) -> None:
     """In the forked process: take the trial's own group, files and signals, run it, and never return."""
     status = 1
     try:
@@ -211,7 +231,7 @@ def _be_the_trial(spec: TrialSpec, app: LoadedApp, bell: socket.socket) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's daemons block SIGINT
         _log_to(Path(spec.folder) / "trial.log")
-        execute(spec, app, lambda event: _ring(bell, event), lambda step: _judgement(bell, step))
+        execute(spec, app, lambda event: _ring(bell, event), lambda step: _judgement(bell, step), template)
         status = 0
     except BaseException:
         traceback.print_exc()

@@ -91,7 +91,7 @@ SETS = [
 def test_the_config_is_hydras_own(app: App, warm: Composer, overrides: list[str]) -> None:
     theirs = app.as_hydra_composes(overrides, 7, "id7")
     for _ in range(3):  # fully, then checked, then quickly
-        assert same(warm.compose(overrides, 7, "id7"), theirs)
+        assert same(warm.compose(overrides, 7, "id7").config, theirs)
 
 
 changes = st.sampled_from([line for overrides in SETS for line in overrides if not line.startswith("hydra")])
@@ -107,7 +107,7 @@ def test_any_mixture_of_overrides_ends_as_in_hydra(app: App, warm: Composer, ove
             warm.compose(overrides, 1, "1")
         return
     for _ in range(3):
-        assert same(warm.compose(overrides, 1, "1"), theirs)
+        assert same(warm.compose(overrides, 1, "1").config, theirs)
 
 
 def count_compositions(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
@@ -125,7 +125,7 @@ def count_compositions(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 def test_plain_values_are_composed_fully_only_at_first(composer: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = count_compositions(monkeypatch)
     for number in range(10):
-        config = composer.compose(["model=cnn", f"lr={number}.5", "+new=1"], number, str(number))
+        config = composer.compose(["model=cnn", f"lr={number}.5", "+new=1"], number, str(number)).config
         assert config.lr == number + 0.5
     assert calls == [["model=cnn", "lr=0.5", "+new=1"], ["model=cnn"], ["model=cnn", "lr=1.5", "+new=1"]]
 
@@ -150,7 +150,7 @@ def test_combinations_of_groups_are_kept_up_to_a_limit(composer: Composer, monke
         for model in ("mlp", "cnn"):
             composer.compose([f"model={model}", "lr=1"], number, str(number))
     assert len(composer._bases) == 1
-    assert composer.compose(["model=mlp", "lr=2"], 9, "9").model.width == 8
+    assert composer.compose(["model=mlp", "lr=2"], 9, "9").config.model.width == 8
 
 
 def test_a_value_that_does_not_pickle_is_composed_fully(tmp_path: Path, hydra_restore_singletons: None) -> None:
@@ -158,13 +158,13 @@ def test_a_value_that_does_not_pickle_is_composed_fully(tmp_path: Path, hydra_re
     ConfigStore.instance().store(group="model", name="odd", node={"depth": dataclasses.make_dataclass("Local", [])})
     composer = app.composer()
     for number in range(3):
-        mine = composer.compose(["model=odd", f"lr={number}"], number, str(number))
+        mine = composer.compose(["model=odd", f"lr={number}"], number, str(number)).config
         assert mine.lr == number
 
 
 def test_trials_do_not_share_what_they_change(warm: Composer) -> None:
     for _ in range(3):
-        config = warm.compose(["lr=1", "layers=[7]"], 0, "0")
+        config = warm.compose(["lr=1", "layers=[7]"], 0, "0").config
         assert config.nested.a == 1 and config.layers == [7]
         config.nested.a = 100
         config.layers.append(8)
@@ -172,7 +172,7 @@ def test_trials_do_not_share_what_they_change(warm: Composer) -> None:
 
 def test_flags_are_hydras(warm: Composer) -> None:
     for _ in range(3):
-        config = warm.compose(["lr=1"], 0, "0")
+        config = warm.compose(["lr=1"], 0, "0").config
         with pytest.raises(Exception, match="not in struct"):
             config.unheard_of = 1
 
@@ -182,7 +182,7 @@ def test_a_readonly_config_stays_so(tmp_path: Path, hydra_restore_singletons: No
     composer = app.composer()
     OmegaConf.set_readonly(app.master, True)
     for _ in range(3):
-        config = composer.compose(["lr=1"], 0, "0")
+        config = composer.compose(["lr=1"], 0, "0").config
         config.lr = 2  # what Hydra composes is writable, whatever the master is
         OmegaConf.set_readonly(config, True)
         with pytest.raises(ReadonlyConfigError):
@@ -191,21 +191,21 @@ def test_a_readonly_config_stays_so(tmp_path: Path, hydra_restore_singletons: No
 
 def test_now_is_the_same_in_all_trials_once_the_master_has_it(app: App, warm: Composer) -> None:
     stamp = app.master.stamp
-    assert {warm.compose([f"lr={number}"], number, "x").stamp for number in range(4)} == {stamp}
+    assert {warm.compose([f"lr={number}"], number, "x").config.stamp for number in range(4)} == {stamp}
 
 
 def test_copied_variables_are_those_of_the_moment(warm: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         warm.compose(["lr=1"], number, "0")
     monkeypatch.setenv("SWEEPER_TEST", "later")
-    assert warm.compose(["lr=1"], 3, "3").hydra.job.env_set == {"SWEEPER_TEST": "later"}
+    assert warm.compose(["lr=1"], 3, "3").config.hydra.job.env_set == {"SWEEPER_TEST": "later"}
 
 
 def test_the_output_folder_is_known_to_the_config(tmp_path: Path, hydra_restore_singletons: None) -> None:
     app = open_app(tmp_path, overrides=["hydra.sweep.subdir=${hydra:job.name}_${hydra.job.num}"])
     composer = app.composer()
     for number in range(3):
-        config = composer.compose(["+out=${hydra:runtime.output_dir}"], number, str(number))
+        config = composer.compose(["+out=${hydra:runtime.output_dir}"], number, str(number)).config
         folder = f"{tmp_path}/out/app_{number}"
         assert config.hydra.runtime.output_dir == resolve(config)["out"] == folder
 
@@ -219,10 +219,10 @@ def test_an_output_folder_that_leads_nowhere_is_told(tmp_path: Path, hydra_resto
 def test_an_edited_file_changes_no_later_trial(tmp_path: Path, hydra_restore_singletons: None) -> None:
     app = open_app(tmp_path)
     composer = app.composer()
-    before = composer.compose(["model=cnn"], 0, "0")
+    before = composer.compose(["model=cnn"], 0, "0").config
     for name, text in {"config.yaml": "lr: 9", "model/cnn.yaml": "kernel: 9", "model/vit.yaml": "{}"}.items():
         (app.conf / name).write_text(text)
-    assert is_identical(composer.compose(["model=cnn"], 0, "0"), before)
+    assert is_identical(composer.compose(["model=cnn"], 0, "0").config, before)
     assert composer.loader.get_group_options("model") == ["cnn", "mlp"]
     with pytest.raises(ConfigError, match="no config 'vit'"):
         composer.compose(["model=vit"], 0, "0")

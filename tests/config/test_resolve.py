@@ -72,7 +72,7 @@ def test_the_hydra_node_is_readable_meanwhile_and_not_afterwards(hydra_restore_s
 
 
 def test_a_composed_config_resolves(tmp_path: Path, hydra_restore_singletons: None) -> None:
-    composed = open_app(tmp_path).composer().compose(["+number=${hydra:job.num}", "missing=1"], 4, "4")
+    composed = open_app(tmp_path).composer().compose(["+number=${hydra:job.num}", "missing=1"], 4, "4").config
     before = OmegaConf.to_yaml(composed)
     resolved = resolve(composed)
     assert resolved["number"] == 4

@@ -73,7 +73,7 @@ def test_links_are_followed_but_not_for_ever(app: App, tmp_path: Path) -> None:
     (app.conf / "twice").symlink_to(shared)
     composer = app.composer()
     (shared / "vit.yaml").write_text("depth: 1")
-    config = composer.compose(["model=vit", "+linked=vit", "+twice=vit"], 0, "0")
+    config = composer.compose(["model=vit", "+linked=vit", "+twice=vit"], 0, "0").config
     assert config.model.depth == config.linked.depth == config.twice.depth == 9
 
 
@@ -86,7 +86,7 @@ def test_what_searchpath_adds_is_copied_too(tmp_path: Path, hydra_restore_single
     (more / "vit.yaml").write_text("depth: 1")
     (more / "late.yaml").write_text("{}")
     assert composer.loader.get_group_options("model") == ["cnn", "mlp", "vit"]
-    config = composer.compose(["model=vit"], 0, "0")
+    config = composer.compose(["model=vit"], 0, "0").config
     assert config.model.depth == 12
     assert config.hydra.searchpath == [f"file://{tmp_path}/more"]
     with pytest.raises(ConfigError, match="no config 'late'"):
@@ -96,7 +96,7 @@ def test_what_searchpath_adds_is_copied_too(tmp_path: Path, hydra_restore_single
 def test_the_recorded_sources_are_the_users_own(app: App, tmp_path: Path) -> None:
     composer = app.composer()
     for _ in range(3):
-        config = composer.compose(["lr=1"], 0, "0")
+        config = composer.compose(["lr=1"], 0, "0").config
         sources = OmegaConf.to_container(config.hydra.runtime.config_sources)
         assert sources == OmegaConf.to_container(app.master.hydra.runtime.config_sources)
         assert {"path": str(app.conf), "schema": "file", "provider": "main"} in sources  # type: ignore[operator]
@@ -119,10 +119,10 @@ def test_configs_in_a_package_are_copied(app: App, package: Path, tmp_path: Path
     packaged = with_main(app, "pkg://snapshot_package")
     composer = Composer.snapshot(packaged.master, tmp_path / "copy")
     (package / "model/big.yaml").write_text("depth: 1")
-    assert composer.compose([], 0, "0").model.depth == 100
+    assert composer.compose([], 0, "0").config.model.depth == 100
 
 
 def test_structured_configs_alone_need_no_files(app: App, tmp_path: Path) -> None:
     loader = SnapshotLoader(app.loader.get_search_path())
     master = loader.load_configuration(None, ["+x=1"], RunMode.MULTIRUN)
-    assert Composer.snapshot(master, tmp_path / "copy").compose(["+y=2"], 0, "0").y == 2
+    assert Composer.snapshot(master, tmp_path / "copy").compose(["+y=2"], 0, "0").config.y == 2

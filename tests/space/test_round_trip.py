@@ -58,7 +58,7 @@ def exact(value: object) -> str:
 def received(composer: Composer, space: Space, name: str, value: Any) -> str:
     """What a task reads at `name` when the sampler has chosen `value`."""
     params = space.suggest(FixedTrial({name: value}))
-    config = composer.compose(space.overrides(params), 0, "0")
+    config = composer.compose(space.overrides(params), 0, "0").config
     key = name.lstrip("+")
     parent, _, last = key.rpartition(".")
     node: Any = OmegaConf.to_container(OmegaConf.select(config, parent) if parent else config)
@@ -109,7 +109,7 @@ def test_fixed_values_arrive_as_they_are(app: App, composer: Composer, name: str
     assume(not (isinstance(value, dict) and value))  # a mapping in params is keys with dots
     space = Space.parse([], params, app.loader)
     assert space.parameters == ()
-    config = composer.compose(space.overrides({}), 0, "0")
+    config = composer.compose(space.overrides({}), 0, "0").config
     key = name.lstrip("+")
     parent, _, last = key.rpartition(".")
     node: Any = OmegaConf.to_container(OmegaConf.select(config, parent) if parent else config)
@@ -160,6 +160,6 @@ def test_the_composer_and_hydra_agree_on_sampled_points(app: App, composer: Comp
     space = Space.parse(lines, {}, app.loader)
     for number, point in enumerate(space.examples()):
         overrides = space.overrides(point)
-        mine = composer.compose(overrides, number, str(number))
+        mine = composer.compose(overrides, number, str(number)).config
         theirs = app.as_hydra_composes(overrides, number, str(number))
         assert exact(OmegaConf.to_container(mine)) == exact(OmegaConf.to_container(theirs))

@@ -1,0 +1,69 @@
+"""A recipe: what travels is enough to make the very config that the driver composed and put on record."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from sweeper.config.compose import Composer, is_identical
+from sweeper.config.recipe import Recipe, follow
+from sweeper.config.resolve import resolve
+from tests.config.app import FILES, App, open_app, singletons_restored
+
+STAMPED = FILES | {"config.yaml": FILES["config.yaml"].replace("nothing: null", "stamp: ${now:%f}")}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with singletons_restored(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWEEPER_TEST", "copied")
+        yield open_app(tmp_path_factory.mktemp("app"), STAMPED, ["hydra.job.env_copy=[SWEEPER_TEST]"])
+
+
+@pytest.fixture(scope="module")
+def composer(app: App) -> Composer:
+    return app.composer("recipe")
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    with open_dict(config):
+        del config["hydra"]
+    return config
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [[], ["lr=0.5"], ["model=cnn", "model.kernel=5", "lr=0.2"], ["name='${lr}'", "+new.key=3"], ["layers=[4,5]"]],
+    ids=",".join,
+)
+def test_following_it_gives_the_config_that_was_composed(composer: Composer, overrides: list[str]) -> None:
+    for number in range(4):  # whole at first, then from a base
+        composed = composer.compose(overrides, number, f"id{number}")
+        on_record = resolve(composed.config)
+        recipe: Recipe = pickle.loads(pickle.dumps(composer.recipe(composed)))
+        whole, task = pickle.loads(recipe.base), without_hydra(pickle.loads(recipe.base))
+
+        follow(recipe, whole, task)
+
+        whole.hydra.runtime.output_dir = composed.config.hydra.runtime.output_dir
+        assert is_identical(whole, composed.config)
+        assert OmegaConf.to_container(task, resolve=True) == on_record  # ${now:} included
+
+
+def test_trials_that_differ_in_values_share_a_base(composer: Composer) -> None:
+    recipes = [composer.recipe(composer.compose([f"lr={n}.5"], n, str(n))) for n in range(5)]
+
+    assert recipes[-1].base == recipes[-2].base
+    assert recipes[-1].changes != recipes[-2].changes
+
+
+def test_a_config_of_its_own_is_sent_whole(app: App, tmp_path: Path) -> None:
+    fresh = app.composer(tmp_path.name)
+    recipe = fresh.recipe(fresh.compose(["lr=7"], 0, "0"))
+
+    assert recipe.job is None
+    assert pickle.loads(recipe.base).lr == 7
