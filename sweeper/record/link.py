@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -15,8 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from sweeper.record.database import Database
 from sweeper.record.failure import is_outage, reason
 from sweeper.record.statement import raw
+from sweeper.record.turn import Turn
 
 _PATIENCE_S = 2.0  # how long a read waits for a write in progress
+_TURN_S = 1.0  # how long a write waits in line before the database counts as out of reach
 _REST_S = 1.0  # a read does not knock again at a database that was gone this short a while ago
 
 T = TypeVar("T")
@@ -38,6 +41,22 @@ class Link:
         self._generations = itertools.count()
         self._generation = 0
         self._failed_at = -_REST_S
+        self._turn = Turn(Path(database.engine.url.database or "")) if self.dialect == "sqlite" else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The connection in a transaction that writes, rolled back unless the caller ends it. On SQLite this waits in
+        line with the other processes, while this one may go on reading.
+        """
+        if self._turn is not None:
+            self._turn.take(_TURN_S)
+        try:
+            with self.held() as connection:
+                raw(connection).execute("BEGIN" if self._turn is None else "BEGIN IMMEDIATE")
+                yield connection
+        finally:
+            if self._turn is not None:
+                self._turn.leave()
 
     @contextmanager
     def held(self) -> Iterator[Connection]:
@@ -81,22 +100,20 @@ class Link:
             return self._generation, raw(connection).execute("PRAGMA data_version").fetchone()
         return object()
 
-    def begin(self, connection: Connection) -> None:
-        """Start a transaction that writes."""
-        raw(connection).execute("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
-
     def commit(self, connection: Connection) -> None:
-        """End it; when this raises, whether it was committed is unknown."""
+        """End the transaction; when this raises, whether it was committed is unknown."""
         raw(connection).execute("COMMIT")
 
     def roll_back(self, connection: Connection) -> None:
-        """End it without a trace."""
+        """End the transaction without a trace."""
         raw(connection).execute("ROLLBACK")
 
     def close(self) -> None:
         """Let go of the connection."""
         with self._lock:
             self._drop()
+        if self._turn is not None:
+            self._turn.close()
 
     def _connected(self) -> Connection:
         if self._connection is None:

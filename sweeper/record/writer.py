@@ -156,8 +156,7 @@ class Writer:
         answers: list[_Answer] = []
         for attempt in itertools.count():
             try:
-                with self.link.held() as connection:
-                    self.link.begin(connection)
+                with self.link.writing() as connection:
                     if self._is_first(connection):
                         answers = _decide(connection, taken)
                         self.link.commit(connection)
