@@ -83,7 +83,8 @@ def write_for(seconds: float, url: str, kind: str, barrier: Any, answers: Any) -
         connect = {"timeout": 60} if url.startswith("sqlite") else {}
         storage = RDBStorage(url, engine_kwargs={"connect_args": connect})
     study = optuna.load_study(study_name="shared", storage=storage, sampler=optuna.samplers.RandomSampler())
-    one_trial(study)  # what a process does once is not what a trial costs
+    for _ in range(3):
+        one_trial(study)  # what a process does once is not what a trial costs
     barrier.wait()
     until, took = time.perf_counter() + seconds, []
     while (began := time.perf_counter()) < until:
@@ -227,7 +228,7 @@ def measure_points(folder: Path, postgresql: str | None, rounds: int) -> None:
         for _ in range(rounds):
             runs = [uuid.uuid4().hex for _ in range(8)]
             for run in runs:
-                spec = TrialSpec(run, 0, run, 0, {}, (), {}, b"", "/tmp")
+                spec = TrialSpec(run, 0, run, 0, {}, (), {}, b"", "/tmp", seed=0)
                 record.run_opened("0" * 32, spec).result()
             batches = list(events_of(runs, 200_000, 4))
             began = time.perf_counter()
