@@ -95,7 +95,7 @@ def write_for(seconds: float, url: str, kind: str, barrier: Any, answers: Any) -
 
 def measure_writers(folder: Path, postgresql: str | None, rounds: int) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sweeper.record", "optuna", "psycopg"])
+    context.set_forkserver_preload(["sweeper.record.storage", "optuna", "psycopg"])
     engines = {"SQLite": (f"sqlite:///{folder}/many.db", f"sqlite:///{folder}/many-theirs.db")}
     if postgresql is not None:
         engines["PostgreSQL"] = (postgresql, for_optuna(postgresql))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -167,3 +169,13 @@ def test_a_database_of_an_older_release_may_lack_columns_that_nobody_reads(writt
     with written.engine.begin() as writer:
         writer.exec_driver_sql("ALTER TABLE sweeper_runs DROP COLUMN ended_seq")
     assert History(written.url).trial("s", 0).runs == ()
+
+
+def test_listing_studies_loads_no_optuna_and_no_migrations(written: Written) -> None:
+    add(written.study("s"), 1.0)
+    script = (
+        "import sys; from sweeper.history import History; History(sys.argv[1]).studies();"
+        "print(sorted({'optuna', 'alembic', 'numpy', 'psycopg'} & sys.modules.keys()))"
+    )
+    found = subprocess.run([sys.executable, "-c", script, written.url], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"

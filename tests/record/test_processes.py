@@ -21,7 +21,7 @@ from tests.record.conftest import PostgresServer
 pytestmark = pytest.mark.slow
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["sweeper.record", "optuna", "psycopg", "alembic.command"])
+_CONTEXT.set_forkserver_preload(["sweeper.record.storage", "optuna", "psycopg", "alembic.command"])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

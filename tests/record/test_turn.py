@@ -57,7 +57,7 @@ class Writer:
         assert self.orders.recv() == "done"
 
     def wait_until_in_line(self) -> None:
-        log = os.stat(f"{self._database}-wal").st_ino
+        log = Path(f"{self._database}-wal").stat().st_ino
         while not any(
             f" {self.process.pid} " in line and f":{log} " in line and "->" in line
             for line in Path("/proc/locks").read_text().splitlines()
