@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("sweeper", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("sweeper")
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
