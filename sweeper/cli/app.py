@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sweeper.cli.best import best
+from sweeper.cli.db import db
 from sweeper.cli.importance import importance
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 for verb in (launch, ls, show, best, importance):
     app.command()(verb)
+app.add_typer(db, name="db")
 
 
 def _print_version(asked: bool) -> None:

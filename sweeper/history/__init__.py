@@ -1,5 +1,6 @@
 """Every read: studies, trials with runs and metrics, the best of them; from any database of Optuna's."""
 
+from sweeper.history.inventory import Inventory
 from sweeper.history.reader import History
 from sweeper.history.rows import (
     FINISHED,
@@ -24,6 +25,7 @@ __all__ = [
     "Curve",
     "EnvironmentRow",
     "History",
+    "Inventory",
     "RunRow",
     "StudyRow",
     "SweepRow",

@@ -60,7 +60,7 @@ def open_database(url: str) -> Database:
     engine = make_engine(parsed)
     backend = parsed.get_backend_name()
     database = Database(engine, parsed.set(drivername=backend).render_as_string(hide_password=True), backend)
-    with _said_plainly(database), engine.connect() as connection:
+    with said_plainly(database), engine.connect() as connection:
         _prepare(connection, database)
     return database
 
@@ -161,7 +161,7 @@ def _use_wal(connection: Connection, database: Database) -> None:
 
 
 @contextmanager
-def _said_plainly(database: Database) -> Iterator[None]:
+def said_plainly(database: Database) -> Iterator[None]:
     """Turn what the driver raises while opening into one sentence."""
     try:
         yield

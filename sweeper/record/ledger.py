@@ -107,10 +107,11 @@ class Record:
         What those drivers had to leave in a spool is taken in first: a trial whose end was in it is no orphan.
         """
         for sweep, folder in self._storage.ask(lambda connection: dead_sweeps(connection, study)):
-            self._take_in(_spool_of(folder, sweep))
+            self.take_in(_spool_of(folder, sweep))
         return self._storage.ask(lambda connection: orphans(connection, study))
 
-    def _take_in(self, spool: Path) -> None:
+    def take_in(self, spool: Path) -> None:
+        """Write what a driver that is gone left in a spool; one that is alive keeps its own."""
         with taken_in(spool) as writes:
             late = [self._writer.submit(write) for write in writes]
             for future in late:

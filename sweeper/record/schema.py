@@ -19,7 +19,7 @@ from sqlalchemy import Connection, insert, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from sweeper.errors import StorageError
-from sweeper.record.migrations import HEAD, VERSION_TABLE, upgrade
+from sweeper.record.migrations import HEAD, VERSION_TABLE, revision_in, upgrade
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -44,6 +44,24 @@ def bring_up_to_date(connection: Connection, name: str) -> None:
             # Optuna itself creates its tables without a lock: whoever loses that race looks again.
             if not left:
                 raise
+
+
+def check_current(connection: Connection, name: str) -> None:
+    """Raise StorageError unless Optuna's schema, and ours where there is one, are at the versions known here.
+
+    Writes nothing; `connection` may be in a transaction.
+    """
+    tables = set(inspect(connection).get_table_names())
+    found = _optuna_revision(connection, tables)
+    if found is None:
+        raise StorageError(f"{name} has no tables of Optuna's: name the database of your sweeps")
+    if found != OPTUNA_REVISION:
+        _refuse(found, [revision.revision for revision in _optuna_script().walk_revisions()], name)
+    ours = revision_in(connection) if VERSION_TABLE in tables else HEAD
+    if ours != HEAD:
+        raise StorageError(
+            f"{name} has sweeper's schema in version {ours}, not {HEAD}: type `sweeper db upgrade --storage URL`"
+        )
 
 
 def _revisions(connection: Connection) -> tuple[str | None, str | None] | None:

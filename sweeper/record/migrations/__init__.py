@@ -29,11 +29,17 @@ def upgrade(connection: Connection, name: str) -> None:
     try:
         command.upgrade(config, HEAD)
     except CommandError as error:
-        found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+        found = revision_in(connection)
         raise StorageError(
             f"{name} has sweeper's schema in version {found}, and this sweeper knows versions up to {HEAD}: "
             "pip install --upgrade sweeper"
         ) from error
+
+
+def revision_in(connection: Connection) -> str | None:
+    """The version of our schema in a database that has its version table."""
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    return None if found is None else str(found)
 
 
 def _config() -> Config:
