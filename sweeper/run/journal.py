@@ -8,6 +8,7 @@ which no reader counts as an event.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import time
@@ -35,11 +36,28 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._cut_torn_line()
 
     def append(self, event: Event) -> None:
-        """Write one event; raises OSError where the disk takes no more."""
-        os.write(self._descriptor, encode(event))
+        """Write one event; raises OSError where the disk takes no more, and then leaves nothing of it."""
+        line = encode(event)
+        if os.write(self._descriptor, line) < len(line):
+            self._cut_torn_line()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _cut_torn_line(self) -> None:
+        """Remove what a writer who was killed, or a disk that was full, has left of a line: the next one would be
+        appended to it, and neither could be read.
+        """
+        end = os.fstat(self._descriptor).st_size
+        start, tail = end, b""
+        while start > 0 and b"\n" not in tail:
+            start = max(0, start - 4096)
+            tail = os.pread(self._descriptor, end - start, start)
+        whole = start + tail.rfind(b"\n") + 1
+        if whole < end:
+            os.ftruncate(self._descriptor, whole)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import math
+import resource
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
@@ -100,3 +102,32 @@ def test_a_run_without_an_end_is_given_one_once(tmp_path: Path) -> None:
     assert [type(event) for event in sealed] == [Started, Ended]
     assert (sealed[1].seq, sealed[1].failure) == (1, Failure.LOST)
     assert seal(spec.folder, spec.run, Failure.CRASHED, "again") == sealed
+
+
+def test_a_journal_whose_writer_was_killed_in_the_middle_of_a_line_is_sealed_and_read(tmp_path: Path) -> None:
+    spec = spec_for(tmp_path, {"x": 1.0})
+    path = journal_path(spec.folder, spec.run)
+    Journal(path).append(Started(spec.run, 0, 0.0, "here", 1))
+    with path.open("ab") as file:
+        file.write(encode(Measured(spec.run, 1, 0.0, 0, {"m" * 10_000: 0.5}))[:-3])
+
+    sealed = seal(spec.folder, spec.run, Failure.CRASHED, "killed")
+
+    assert [(type(event), event.seq) for event in sealed] == [(Started, 0), (Ended, 1)]
+    assert JournalReader(path, spec.run).read() == sealed
+
+
+def test_a_disk_that_takes_half_an_event_is_left_with_none_of_it(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, RUN)
+    journal = Journal(path)
+    journal.append(Reported(RUN, 0, 0.0, 0, 0.5))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            journal.append(Reported(RUN, 1, 0.0, 1, 0.5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.append(Reported(RUN, 2, 0.0, 2, 0.5))
+
+    assert [event.seq for event in JournalReader(path, RUN).read()] == [0, 2]
