@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import math
 import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,7 +18,10 @@ from typing import Any, Self, TextIO
 
 from sweeper.launch import T
 from sweeper.run.app import LoadedApp
+from sweeper.run.child import log_path
 from sweeper.run.execute import execute
+from sweeper.run.outcome import Interruption
+from sweeper.run.patience import Patience
 from sweeper.trial import Ended, Event, Failure, TrialSpec
 
 Work = Callable[[], None]
@@ -84,12 +89,27 @@ class InlineSlot:
         def hear(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
+        patience = Patience(spec.limits, log_path(spec))
         self._submit(lambda: self._execute(spec, hear))
         while True:
-            event = await events.get()
+            event = await self._next(events, patience)
             yield (event,)
             if isinstance(event, Ended):
                 return
+
+    async def _next(self, events: asyncio.Queue[Event], patience: Patience) -> Event:
+        """The next event; until it comes, the trial's time is watched."""
+        while True:
+            left_s = patience.until() - time.monotonic()
+            try:
+                event = await asyncio.wait_for(events.get(), None if left_s == math.inf else max(0.0, left_s))
+            except TimeoutError:
+                if (reason := patience.lost(time.monotonic())) is not None:
+                    patience.end()
+                    await self.stop(Failure.TIMEOUT, reason)
+            else:
+                patience.renew()
+                return event
 
     async def answer(self, step: int, prune: bool) -> None:
         self._answers.put((step, prune))
@@ -101,12 +121,13 @@ class InlineSlot:
 
     def _execute(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
         def interrupt(*_: object) -> None:
-            raise KeyboardInterrupt(self._stop[1] if self._stop else "")
+            if self._stop is not None:
+                raise Interruption(*self._stop)
 
         before = signal.signal(signal.SIGUSR1, interrupt)
         self._running.set()
         try:
-            with _copied_to(Path(spec.folder) / "trial.log"):
+            with _copied_to(log_path(spec)):
                 execute(spec, self._app, hear, self._judgement)
         finally:
             self._running.clear()
@@ -128,11 +149,13 @@ class _Tee(io.TextIOBase):
         self._log = log
 
     def write(self, text: str) -> int:
-        self._log.write(text)
+        with contextlib.suppress(OSError):  # a full disk: the terminal shows it all the same
+            self._log.write(text)
         return self._terminal.write(text)
 
     def flush(self) -> None:
-        self._log.flush()
+        with contextlib.suppress(OSError):
+            self._log.flush()
         self._terminal.flush()
 
     def isatty(self) -> bool:

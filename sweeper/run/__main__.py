@@ -1,7 +1,16 @@
-"""`python -m sweeper.run FD`: the zygote of one slot; started by `sweeper.run.host`, not by people."""
+"""Processes of a slot; started by `sweeper.run.host` and the zygote, not by people.
+
+`python -m sweeper.run zygote FD ISOLATION` and `python -m sweeper.run trial BELL PAYLOAD STACKS PARENT`.
+"""
 
 import sys
 
-from sweeper.run.zygote import main
+role, *arguments = sys.argv[1:]
+if role == "zygote":
+    from sweeper.run.zygote import main
 
-main(int(sys.argv[1]))
+    main(int(arguments[0]), arguments[1])
+else:
+    from sweeper.run import child
+
+    child.main(*map(int, arguments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import resource
@@ -17,10 +18,12 @@ from sweeper.config.recipe import Recipe
 from sweeper.provenance.capture import Facts
 from sweeper.run import job, seed, training
 from sweeper.run.app import LoadedApp
+from sweeper.run.fence import Fence
 from sweeper.run.journal import Journal, journal_path
 from sweeper.run.outcome import Outcome, of_exception, of_return
 from sweeper.trial import Captured, Ended, Event, Measured, Reported, Started, TrialSpec
 
+_LOOK_EVERY_S = 0.5  # at the fence: a process that was paused finds it later than that
 Judge = Callable[[int], bool]  # step of the last report -> whether to prune; waits for the driver's word
 Bell = Callable[[Event], None]  # says that the journal has grown by this event
 
@@ -30,7 +33,8 @@ class JournalledRun:
 
     def __init__(self, spec: TrialSpec, ring: Bell, judge: Judge) -> None:
         self.folder = Path(spec.folder)
-        self.trial_folder = Path(spec.trial_folder or spec.folder)
+        self._fence = Fence(spec.trial_folder or spec.folder, spec.attempt)
+        self._looked_at = 0.0  # when the fence was last looked at
         self._spec = spec
         self._ring = ring
         self._judge = judge
@@ -38,6 +42,11 @@ class JournalledRun:
         self._seq = 0
         self._last_step: int | None = None
         self._began = time.monotonic()
+
+    @property
+    def trial_folder(self) -> Path:
+        self._fence.insist()
+        return Path(self._spec.trial_folder or self._spec.folder)
 
     def started(self) -> None:
         self._append(Started(self._spec.run, self._seq, time.time(), socket.gethostname(), os.getpid()))
@@ -72,11 +81,16 @@ class JournalledRun:
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             metrics=outcome.metrics or {},
         )
-        self._append(event)
+        with contextlib.suppress(OSError):  # no room on the disk: the bell brings the end itself
+            self._journal.append(event)
+        self._ring(event)
         self._journal.close()
         return event
 
     def _append(self, event: Event) -> None:
+        if (now := time.monotonic()) - self._looked_at > _LOOK_EVERY_S:
+            self._fence.insist()
+            self._looked_at = now
         self._journal.append(event)
         self._seq += 1
         self._ring(event)
@@ -87,7 +101,10 @@ def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge, template:
 
     `template` is what was made of the spec's base beforehand, for this process alone.
     """
-    run = JournalledRun(spec, ring, judge)
+    try:
+        run = JournalledRun(spec, ring, judge)
+    except OSError as error:  # a full disk, a folder that cannot be written
+        return _unwritten(spec, error, ring)
     training.enter(run)
     os.environ.update(identity(spec))
     seed.seed_everything(spec.seed)
@@ -96,12 +113,37 @@ def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge, template:
     return run.ended(outcome)
 
 
+def end_before_start(spec: TrialSpec, error: BaseException, ring: Bell) -> Ended:
+    """Write down that the task could not even be called."""
+    try:
+        run = JournalledRun(spec, ring, lambda _: False)
+    except OSError:
+        return _unwritten(spec, error, ring)
+    return run.ended(of_exception(error))
+
+
+def _unwritten(spec: TrialSpec, error: BaseException, ring: Bell) -> Ended:
+    outcome = of_exception(error)
+    end = Ended(
+        run=spec.run,
+        seq=0,
+        time=time.time(),
+        state=outcome.state,
+        failure=outcome.failure,
+        error=outcome.error,
+        traceback=outcome.traceback,
+    )
+    ring(end)
+    return end
+
+
 def identity(spec: TrialSpec) -> dict[str, str]:
     """Which run this is, as environment variables for subprocesses of the training code."""
     return {
         "SWEEPER_STUDY": spec.study,
         "SWEEPER_TRIAL": str(spec.number),
         "SWEEPER_RUN": spec.run,
+        "SWEEPER_ATTEMPT": str(spec.attempt),
     }
 
 

@@ -14,30 +14,51 @@ from multiprocessing.connection import Connection
 
 from sweeper.errors import LaunchError
 from sweeper.run.app import App
-from sweeper.run.journal import seal
-from sweeper.run.zygote import Answer, Heard, Ready, Stop
-from sweeper.trial import Ended, Event, Failure, TrialSpec
+from sweeper.run.fence import SUPERSEDED, Fence
+from sweeper.run.journal import seal, so_far
+from sweeper.run.message import Answer, Heard, Ready, Stop
+from sweeper.run.process import MARKER, kill_leftovers, kill_marked, marker
+from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
 
 
 class Host:
     """Runs trials one after the other, each in a process of its own."""
 
-    def __init__(self, app: App, environment: Mapping[str, str]) -> None:
+    def __init__(self, app: App, environment: Mapping[str, str], isolation: Isolation = Isolation.PROCESS) -> None:
         self._app = app
         self._environment = dict(environment)
+        self._isolation = isolation
+        self._mark = marker()
         self._process: subprocess.Popen[bytes] | None = None
         self._zygote: Connection | None = None
+        self._early_stop: Stop | None = None  # one that came before the trial was on its way
+        self._is_underway = False
+        self.unforkable: str | None = None  # why trials are spawned though they were to be forked
+        kill_leftovers()
 
     async def ready(self) -> None:
         """Have a zygote with the app imported. Raises LaunchError with the app's own traceback where it cannot be."""
         if self._zygote is not None:
             return
+        message = await self._started()
+        if message.unforkable is not None:
+            self.close()
+            self.unforkable = message.unforkable
+            self._isolation = Isolation.SPAWN
+            message = await self._started()
+        if message.error is not None:
+            self.close()
+            raise LaunchError(f"the app cannot be imported in a fresh process:\n{message.error}")
+
+    async def _started(self) -> Ready:
+        """Start a zygote; what it says when it is ready, or why it is not."""
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sweeper.run", str(theirs.fileno())],
+            [sys.executable, "-m", "sweeper.run", "zygote", str(theirs.fileno()), self._isolation],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            env={"PYTHONHASHSEED": "0"} | os.environ | self._environment,  # sets keep their order from run to run
+            # sets keep their order from run to run
+            env={"PYTHONHASHSEED": "0"} | os.environ | self._environment | {MARKER: self._mark},
         )
         theirs.close()
         self._zygote = Connection(ours.detach())
@@ -49,16 +70,20 @@ class Host:
             raise LaunchError(
                 f"the process that imports the app ended with status {status} before it was ready"
             ) from error
-        if not isinstance(message, Ready) or message.error is not None:
-            self.close()
-            raise LaunchError(f"the app cannot be imported in a fresh process:\n{getattr(message, 'error', message)}")
+        return message if isinstance(message, Ready) else Ready(error=f"it said {message!r}")
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         """Run one trial; yields its events as they come, in batches, the last of which closes with `Ended`."""
         await self.ready()
+        if not self._fence_taken(spec):
+            yield tuple(so_far(spec.folder, spec.run, Failure.LOST, SUPERSEDED))
+            return
         heard = 0
         try:
             self._send(spec)
+            self._is_underway = True
+            if self._early_stop is not None:
+                self._send(self._early_stop)
             while True:
                 message = await self._receive()
                 if isinstance(message, Heard):
@@ -70,6 +95,8 @@ class Host:
             self.close()
             journal = seal(spec.folder, spec.run, Failure.CRASHED, "the trial's parent process was killed")
             yield tuple(journal[heard:])
+        finally:
+            self._is_underway, self._early_stop = False, None
 
     def answer(self, step: int, prune: bool) -> None:
         """Pass on the pruner's word."""
@@ -77,19 +104,33 @@ class Host:
 
     def stop(self, failure: Failure, error: str, grace_s: float) -> None:
         """End the running trial; its `Ended` comes through `run`."""
-        self._send(Stop(failure, error, grace_s))
+        stop = Stop(failure, error, grace_s)
+        if self._is_underway:
+            self._send(stop)
+        else:
+            self._early_stop = stop
 
     def close(self) -> int | None:
-        """Kill the zygote, and with it a trial that runs; returns the zygote's exit status."""
+        """Kill the zygote and everything that it has started; returns the zygote's exit status."""
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None
         if self._process is None:
             return None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(timeout=2)  # it leaves by itself when we are gone, and clears up
-        self._process.send_signal(signal.SIGKILL)
-        return self._process.wait()
+        try:
+            status = self._process.wait(timeout=2)  # it leaves by itself when we are gone, and clears up
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGKILL)
+            status = self._process.wait()
+        self._process = None
+        kill_marked(self._mark)
+        return status
+
+    def _fence_taken(self, spec: TrialSpec) -> bool:
+        try:
+            return Fence(spec.trial_folder or spec.folder, spec.attempt).take()
+        except OSError:  # a disk that takes no file takes none of a late attempt either
+            return True
 
     def _send(self, message: object) -> None:
         if self._zygote is not None:

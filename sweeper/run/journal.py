@@ -7,6 +7,7 @@ which no reader counts as an event.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -19,6 +20,8 @@ from typing import Any
 from optuna.trial import TrialState
 
 from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
+
+ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
 _KINDS: Mapping[str, type[Event]] = {
     kind.__name__.lower(): kind for kind in (Started, Captured, Measured, Reported, Ended)
@@ -84,26 +87,48 @@ class JournalReader:
         return [decode(line, self._run) for line in whole.splitlines()]
 
 
-def seal(folder: str | Path, run: str, failure: Failure, error: str) -> list[Event]:
-    """Give the journal of a run whose process is gone its end, unless it has one; returns the whole journal."""
+def seal(folder: str | Path, run: str, failure: Failure, error: str, stacks: str | None = None) -> list[Event]:
+    """Give the journal of a run whose process is gone its end, unless it has one; returns the whole journal.
+
+    Where the disk has no room for the end, it is returned all the same.
+    """
     path = journal_path(folder, run)
     events = JournalReader(path, run).read()
     if events and isinstance(events[-1], Ended):
         return events
+    end = _end(events, run, events[-1].seq + 1 if events else 0, failure, error, stacks)
+    with contextlib.suppress(OSError):
+        journal = Journal(path)
+        try:
+            journal.append(end)
+        finally:
+            journal.close()
+    return [*events, end]
+
+
+def so_far(folder: str | Path, run: str, failure: Failure, error: str) -> list[Event]:
+    """The journal of a run that nobody can be asked about, as far as it can be read from here, with an end.
+
+    Its process may be alive: nothing is written. An end of this kind gives way to one that the run wrote itself.
+    """
+    events = JournalReader(journal_path(folder, run), run).read()
+    if events and isinstance(events[-1], Ended):
+        return events
+    return [*events, _end(events, run, ASSUMED, failure, error, None)]
+
+
+def _end(events: list[Event], run: str, seq: int, failure: Failure, error: str, stacks: str | None) -> Ended:
     now = time.time()
-    end = Ended(
+    return Ended(
         run=run,
-        seq=events[-1].seq + 1 if events else 0,
+        seq=seq,
         time=now,
         state=TrialState.FAIL,
         failure=failure,
         error=error,
+        traceback=stacks,
         runtime_s=max(0.0, now - events[0].time) if events else 0.0,
     )
-    journal = Journal(path)
-    journal.append(end)
-    journal.close()
-    return [*events, end]
 
 
 def encode(event: Event) -> bytes:

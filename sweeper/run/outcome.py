@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import reprlib
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
@@ -13,6 +15,8 @@ from optuna import TrialPruned
 from optuna.trial import TrialState
 
 from sweeper.trial import Failure, TrialSpec
+
+_SHOWN = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,15 @@ class Outcome:
     metrics: Mapping[str, float] | None = None
 
 
+class Interruption(KeyboardInterrupt):
+    """Raised in training code that is to end, where nothing stronger can be done: it shares its process with us."""
+
+    def __init__(self, failure: Failure, text: str) -> None:
+        super().__init__(text)
+        self.failure = failure
+        self.text = text
+
+
 class InvalidValue(Exception):
     """The task returned something that is no objective value; the text says what, and what is allowed."""
 
@@ -37,6 +50,9 @@ def of_return(returned: object, spec: TrialSpec) -> Outcome:
         values, metrics = _values(returned, spec)
     except InvalidValue as error:
         return Outcome(TrialState.FAIL, failure=Failure.INVALID_VALUE, error=str(error))
+    except Exception as error:  # a value with methods of its own, which raise
+        text = f"the task returned {_shown(returned)}, which cannot be read ({_one_line(error)}); {_wanted(spec)}"
+        return Outcome(TrialState.FAIL, failure=Failure.INVALID_VALUE, error=text)
     return Outcome(TrialState.COMPLETE, values=values, metrics=metrics)
 
 
@@ -44,8 +60,10 @@ def of_exception(error: BaseException) -> Outcome:
     """PRUNED for `optuna.TrialPruned`, else FAIL with its kind, a line of text and the traceback."""
     if isinstance(error, TrialPruned):
         return Outcome(TrialState.PRUNED)
-    if isinstance(error, SystemExit):
-        line = f"the task called sys.exit({error.code!r}); return the objective instead"
+    if isinstance(error, Interruption):
+        line = error.text
+    elif isinstance(error, SystemExit):
+        line = f"the task called sys.exit({_short(error.code)}); return the objective instead"
     else:
         line = _one_line(error)
     return Outcome(
@@ -57,17 +75,34 @@ def of_exception(error: BaseException) -> Outcome:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except BaseException as second:  # its own __str__ raises; what it is must be told all the same
+        text = f"(its text cannot be had: {type(second).__name__})"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _kind(error: BaseException) -> Failure:
+    if isinstance(error, Interruption):
+        return error.failure
     if isinstance(error, KeyboardInterrupt):
         return Failure.STOPPED
-    # torch.OutOfMemoryError is known by name, because importing torch to ask would cost seconds
-    if isinstance(error, MemoryError) or type(error).__name__ in {"OutOfMemoryError", "XlaRuntimeError"}:
-        return Failure.OOM
-    return Failure.ERROR
+    return Failure.OOM if _is_out_of_memory(error) else Failure.ERROR
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """By class or, for frameworks that importing only to ask would cost seconds, by name and text."""
+    if isinstance(error, MemoryError):
+        return True
+    names = {base.__name__ for base in type(error).__mro__}
+    if names & {"OutOfMemoryError", "ResourceExhaustedError"}:  # torch and cupy; TensorFlow
+        return True
+    text = _one_line(error)
+    if "RuntimeError" in names and ("CUDA out of memory" in text or "CUBLAS_STATUS_ALLOC_FAILED" in text):
+        return True
+    if "XlaRuntimeError" in names and "RESOURCE_EXHAUSTED" in text:
+        return True
+    return error.__cause__ is not None and error.__cause__ is not error and _is_out_of_memory(error.__cause__)
 
 
 def _values(returned: object, spec: TrialSpec) -> tuple[tuple[float, ...], dict[str, float]]:
@@ -95,7 +130,15 @@ def _values_of_mapping(
     if missing:
         raise InvalidValue(f"the returned mapping lacks {', '.join(missing)}; {wanted}")
     values = tuple(_number(returned[name], f"{name} is", wanted) for name in spec.metric_names)
-    return values, {str(key): float(x) for key, x in returned.items() if isinstance(x, Real | Decimal)}
+    return values, dict(_further(returned))
+
+
+def _further(returned: Mapping[object, object]) -> Iterator[tuple[str, float]]:
+    """The numbers of a returned mapping, each as a metric."""
+    for key, value in returned.items():
+        if isinstance(value, Real | Decimal):
+            with contextlib.suppress(OverflowError, ValueError):  # an integer beyond a float; a signalling NaN
+                yield str(key), float(value)
 
 
 def _wanted(spec: TrialSpec) -> str:
@@ -127,7 +170,13 @@ def _scalar(value: object) -> object:
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return "None"
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+    return "None" if value is None else f"{type(value).__name__} {_short(value)}"
+
+
+def _short(value: object) -> str:
+    """A repr that takes no more time or memory for a large value, and none of whose errors gets out."""
+    try:
+        text = reprlib.repr(value)
+    except Exception:
+        text = "without a readable repr"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

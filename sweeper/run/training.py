@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from numbers import Real
@@ -18,8 +19,9 @@ class Run(Protocol):
     """The run that this process is; `sweeper.run.execute` puts it in place around the user's task."""
 
     folder: Path
-    trial_folder: Path
 
+    @property
+    def trial_folder(self) -> Path: ...
     def measured(self, step: int, metrics: Mapping[str, float]) -> None: ...
     def reported(self, step: int, value: float) -> None: ...
     def should_prune(self) -> bool: ...
@@ -116,7 +118,9 @@ def _is_step(step: object) -> bool:
 def _refuse(text: str) -> None:
     global _refused
     _refused += 1
-    if _refused <= _REFUSALS_SHOWN:
+    if _refused > _REFUSALS_SHOWN + 1:
+        return
+    if _refused > _REFUSALS_SHOWN:
+        text = "sweeper: further points that cannot be kept are counted, not shown"
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # standard error may be closed, full or None
         print(text, file=sys.stderr)
-    elif _refused == _REFUSALS_SHOWN + 1:
-        print("sweeper: further points that cannot be kept are counted, not shown", file=sys.stderr)

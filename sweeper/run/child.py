@@ -1,0 +1,142 @@
+"""The trial's own process, from its first moment to its exit: group, files, signals, the task, exit handlers."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import os
+import pickle
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sweeper.run import job
+from sweeper.run.app import App, LoadedApp
+from sweeper.run.execute import end_before_start, execute
+from sweeper.run.journal import encode
+from sweeper.run.process import die_with
+from sweeper.trial import Ended, Event, Reported, TrialSpec
+
+_ANSWER_PATIENCE_S = 30.0  # how long should_prune waits for the driver before training goes on
+_FAREWELL_S = 5.0  # how long the last word may take to a parent that does not listen
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What ties a trial's process to its parent."""
+
+    bell: socket.socket  # "." and "!" say that the journal has grown, "=" brings the end itself; answers come back
+    stacks: BinaryIO  # where every thread was when a signal ended the process
+    parent: int
+
+
+def be_the_trial(
+    spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, ties: Ties
+) -> None:
+    """Take the trial's own group, files and signals, run it, and never return."""
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        die_with(ties.parent)
+        _log_to(log_path(spec))
+        _take_signals(ties.stacks)
+        _run(spec, load, template, ties.bell)
+        status = 0
+    except BaseException:
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+    finally:
+        _leave(status)
+
+
+def main(bell: int, payload: int, stacks: int, parent: int) -> None:
+    """Be a trial in a fresh interpreter; the spec and the app lie pickled in the file `payload`."""
+    with os.fdopen(payload, "rb") as file:
+        spec, app = pickle.load(file)
+    packed: App = app
+    be_the_trial(spec, packed.load, None, Ties(socket.socket(fileno=bell), os.fdopen(stacks, "wb"), parent))
+
+
+def _run(
+    spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, bell: socket.socket
+) -> None:
+    def ring(event: Event) -> None:
+        _ring(bell, event)
+
+    try:
+        app = load()
+    except BaseException as error:
+        end_before_start(spec, error, ring)
+    else:
+        execute(spec, app, ring, lambda step: _judgement(bell, step), template)
+
+
+def log_path(spec: TrialSpec) -> Path:
+    """Where everything goes that the trial prints."""
+    return Path(spec.folder) / "trial.log"
+
+
+def _take_signals(stacks: BinaryIO) -> None:
+    """Signals do what they do in a fresh process, and those that end it leave the stacks of its threads."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's daemons block SIGINT
+    faulthandler.enable(stacks)
+    faulthandler.register(signal.SIGTERM, stacks, chain=True)
+
+
+def _leave(status: int) -> None:
+    """Wait for threads and run exit handlers, as Python does, but not its slow dismantling of what was imported."""
+    for farewell in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):  # type: ignore[attr-defined]
+        with contextlib.suppress(BaseException):
+            farewell()
+    os._exit(status)
+
+
+def _log_to(path: Path) -> None:
+    """Send the process's output to its log; where there can be none, nowhere: the trial says why it cannot run."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        log = os.dup(nothing)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _ring(bell: socket.socket, event: Event) -> None:
+    """Say that the journal has grown, and whether somebody waits for it; a full pipe has said it already.
+
+    The end is sent itself: it must arrive where the disk has no room for it.
+    """
+    with contextlib.suppress(OSError):
+        if isinstance(event, Ended):
+            bell.settimeout(_FAREWELL_S)
+            bell.sendall(b"=" + encode(event))
+        else:
+            bell.send(b"!" if isinstance(event, Reported) else b".", socket.MSG_DONTWAIT)
+
+
+def _judgement(bell: socket.socket, step: int) -> bool:
+    """Wait for the pruner's word on `step`; where none comes in time, training goes on."""
+    with contextlib.suppress(OSError):
+        bell.settimeout(_ANSWER_PATIENCE_S)
+        with bell.makefile("rb", buffering=0) as lines:
+            while line := lines.readline():
+                answered, prune = line.split()
+                if int(answered) >= step:
+                    return prune == b"1"
+    return False
