@@ -22,7 +22,7 @@ from sweeper.run.child import log_path
 from sweeper.run.execute import execute
 from sweeper.run.outcome import Interruption
 from sweeper.run.patience import Patience
-from sweeper.trial import Ended, Event, Failure, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 Work = Callable[[], None]
 
@@ -108,6 +108,8 @@ class InlineSlot:
                     patience.end()
                     await self.stop(Failure.TIMEOUT, reason)
             else:
+                if isinstance(event, Started):
+                    patience.begin()
                 patience.renew()
                 return event
 

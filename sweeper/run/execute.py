@@ -54,7 +54,8 @@ class JournalledRun:
     def captured(self, moment: str, facts: Facts) -> None:
         """Say what the run is made of, at its `start` or `end`."""
         found = {field.name: getattr(facts, field.name) for field in fields(facts)}
-        self._append(Captured(self._spec.run, self._seq, time.time(), moment, **found))
+        with contextlib.suppress(OSError):  # a disk that has no room must not be what the trial failed of
+            self._append(Captured(self._spec.run, self._seq, time.time(), moment, **found))
 
     def measured(self, step: int, metrics: Mapping[str, float]) -> None:
         self._append(Measured(self._spec.run, self._seq, time.time(), step, metrics))

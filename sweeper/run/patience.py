@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweeper.trial import Limits
 
+_START_S = 600.0  # for imports and callbacks before the task is called, which no limit of the task's counts
 _LOOKS = 4  # at the log, within the longest silence allowed
 
 
@@ -18,10 +19,18 @@ class Patience:
         self._limits = limits
         self._log = log
         self._size = 0
-        now = time.monotonic()
-        self._timeout_at = now + (limits.timeout_s or math.inf)
-        self._sign_at = now  # the last sign of life
+        self._has_begun = False
+        is_limited = limits.timeout_s is not None or limits.silence_s is not None
+        self._timeout_at = time.monotonic() + _START_S if is_limited else math.inf
+        self._sign_at = 0.0  # the last sign of life
         self._look_every = (limits.silence_s or math.inf) / _LOOKS
+        self._look_at = math.inf
+
+    def begin(self) -> None:
+        """The task is called: its time counts from now on."""
+        self._has_begun = True
+        now = self._sign_at = time.monotonic()
+        self._timeout_at = now + (self._limits.timeout_s or math.inf)
         self._look_at = now + self._look_every
 
     def renew(self) -> None:
@@ -38,6 +47,8 @@ class Patience:
 
     def lost(self, now: float) -> str | None:
         """Why the trial is to be ended; None while it is not."""
+        if now >= self._timeout_at and not self._has_begun:
+            return f"hung for {_START_S:g} s before the task was called"
         if now >= self._timeout_at:
             return f"ran longer than hydra.sweeper.trial.timeout, {self._limits.timeout_s:g} s"
         if now >= self._look_at:

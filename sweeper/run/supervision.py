@@ -24,7 +24,7 @@ from sweeper.run.memory import Kills
 from sweeper.run.message import Answer, Heard, Stop
 from sweeper.run.patience import Patience
 from sweeper.run.process import kill_children, signal_group
-from sweeper.trial import Ended, Event, Failure, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 _LINGER_S = 0.02  # how long points that nobody waits for may gather before they are sent together
 _LOOK_EVERY_S = 1.0  # at the fence
@@ -32,14 +32,17 @@ _LONGEST_SIGN = 65536  # bytes taken from the bell at once
 _STACKS_KEPT = 65536  # bytes
 
 
+Start = Callable[[TrialSpec, socket.socket, BinaryIO], int]  # the trial's end of the bell, its stacks -> process id
+Heed = Callable[[Event], None]  # what the parent itself learns from an event that was sent on
+
+
 class Supervision:
     """One trial, from its start until nothing of it is left."""
 
-    def __init__(
-        self, spec: TrialSpec, start: Callable[[TrialSpec, socket.socket, BinaryIO], int], host: Connection
-    ) -> None:
+    def __init__(self, spec: TrialSpec, start: Start, host: Connection, heed: Heed) -> None:
         self._spec = spec
         self._host = host
+        self._heed = heed
         self._reader = JournalReader(journal_path(spec.folder, spec.run), spec.run)
         self._has_ended = False  # the end that the trial wrote itself is forwarded
         self._last_word = b""  # the end as the trial sent it, besides writing it
@@ -138,6 +141,8 @@ class Supervision:
         events = self._reader.read()
         if not events:
             return
+        if any(isinstance(event, Started) for event in events):
+            self._patience.begin()
         if isinstance(end := events[-1], Ended):
             events += self._corrections(end)
             self._has_ended = True
@@ -146,6 +151,8 @@ class Supervision:
             self._poll.modify(self._host.fileno(), 0)
             self._kill_at = time.monotonic() + self._spec.limits.grace_s
         self._host.send(Heard(tuple(events)))
+        for event in events:
+            self._heed(event)
 
     def _corrections(self, end: Ended) -> list[Event]:
         """A trial that was told to end, and therefore failed, failed for the reason for which it was told."""
@@ -156,6 +163,7 @@ class Supervision:
             journal = Journal(journal_path(self._spec.folder, self._spec.run))
             journal.append(corrected)
             journal.close()
+            self._reader.read()  # it is sent from here
         return [corrected]
 
     def _say_the_end(self, status: int) -> None:

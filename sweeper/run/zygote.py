@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
@@ -33,10 +33,8 @@ from sweeper.run.app import App, LoadedApp
 from sweeper.run.child import Ties, be_the_trial
 from sweeper.run.message import Ready
 from sweeper.run.process import become_subreaper, thread_count
-from sweeper.run.supervision import Supervision
-from sweeper.trial import Isolation, TrialSpec
-
-Start = Callable[[TrialSpec, socket.socket, BinaryIO], int]  # the trial's end of the bell, its stacks -> process id
+from sweeper.run.supervision import Heed, Start, Supervision
+from sweeper.trial import Captured, Event, Isolation, TrialSpec
 
 
 def main(descriptor: int, isolation: str) -> None:
@@ -46,8 +44,9 @@ def main(descriptor: int, isolation: str) -> None:
     become_subreaper()
     app: App = host.recv()
     start: Start
+    heed: Heed
     if isolation == Isolation.SPAWN:
-        start = _spawning(app)
+        start, heed = _spawning(app), _nothing_to_learn
     else:
         try:
             loaded = app.load()
@@ -59,13 +58,13 @@ def main(descriptor: int, isolation: str) -> None:
             host.send(Ready(unforkable=unforkable))
             return
         gc.freeze()  # collections in the children then leave the pages shared with this process alone
-        start = _forking(loaded, host)
+        start, heed = _forking(loaded, host), _learning(loaded)
     host.send(Ready())
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
             spec: object = host.recv()
             if isinstance(spec, TrialSpec):  # an Answer or Stop here is for a trial that has just ended
-                Supervision(spec, start, host).to_its_end()
+                Supervision(spec, start, host, heed).to_its_end()
 
 
 def _forking(app: LoadedApp, host: Connection) -> Start:
@@ -110,6 +109,18 @@ def _spawning(app: App) -> Start:
             return subprocess.Popen(command, pass_fds=passed, process_group=0).pid
 
     return spawn
+
+
+def _learning(app: LoadedApp) -> Heed:
+    def learn(event: Event) -> None:
+        if isinstance(event, Captured):
+            app.capture.heard(event.environment)  # trials forked from now on need only name it
+
+    return learn
+
+
+def _nothing_to_learn(_: Event) -> None:
+    """A spawned trial inherits nothing."""
 
 
 def _unforkable() -> str | None:

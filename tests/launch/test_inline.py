@@ -9,8 +9,9 @@ from tests.contracts.launcher import LauncherContract, LauncherFor
 
 
 class TestInlineLauncher(LauncherContract):
-    @pytest.fixture
-    def launcher_for(self) -> LauncherFor:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def launcher_for(cls) -> LauncherFor:
         def make(task: Task) -> InlineLauncher:
             return InlineLauncher(LoadedApp(task, Callbacks()), after_trial=lambda: None)
 

@@ -14,7 +14,7 @@ from sweeper.errors import LaunchError
 from sweeper.launch.ray import RayLauncher, Resources, local_ray
 from sweeper.run.app import App, Task
 from sweeper.trial import Failure
-from tests.contracts.launcher import LauncherContract, LauncherFor, run_all
+from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -28,37 +28,14 @@ def ray() -> Iterator[None]:
         yield
 
 
-class TestRayLauncher(LauncherContract):
-    @pytest.fixture
-    def launcher_for(self) -> LauncherFor:
+class TestRayLauncher(ProcessContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def launcher_for(cls) -> LauncherFor:
         def make(task: Task) -> RayLauncher:
             return RayLauncher(App.of(task, Callbacks()), Resources(), n_jobs=1, address=None)
 
         return make
-
-    @pytest.mark.parametrize(
-        ("task", "error"),
-        [
-            (apps.vanishes, "the process ended with status 7 before the task returned"),
-            (apps.segfaults, "the process died of signal 11 (SIGSEGV)"),
-        ],
-    )
-    def test_a_crash_ends_that_trial_alone(
-        self, launcher_for: LauncherFor, tmp_path: Path, task: Task, error: str
-    ) -> None:
-        specs = [spec_for(tmp_path, {"x": 1.0}, number=number) for number in range(2)]
-        heard = run_all(launcher_for(task), specs)
-
-        for events in heard:
-            assert (events[-1].state, events[-1].failure) == (TrialState.FAIL, Failure.CRASHED)
-            assert events[-1].error == error
-
-    def test_a_leaked_process_is_gone_before_the_next_trial(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
-        signals = [tmp_path / "first", tmp_path / "second"]
-        specs = [spec_for(tmp_path, {"signal": str(path)}, number=i) for i, path in enumerate(signals)]
-        run_all(launcher_for(apps.leaks), specs)
-
-        assert not psutil.pid_exists(int(signals[0].read_text()))
 
     def test_everything_listens_on_the_loopback_address(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
         launcher = launcher_for(apps.returns)
