@@ -19,7 +19,7 @@ from typing import Any, Self, TextIO
 from sweeper.launch import T
 from sweeper.run.app import LoadedApp
 from sweeper.run.child import log_path
-from sweeper.run.execute import execute
+from sweeper.run.execute import end_before_start, execute
 from sweeper.run.outcome import Interruption
 from sweeper.run.patience import Patience
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
@@ -117,6 +117,8 @@ class InlineSlot:
         self._answers.put((step, prune))
 
     async def stop(self, failure: Failure, error: str) -> None:
+        if self._stop is not None:
+            return  # it has been told: a second interruption would hit what writes the first one down
         self._stop = (failure, error)
         if self._running.is_set():
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
@@ -130,11 +132,17 @@ class InlineSlot:
         self._running.set()
         try:
             with _copied_to(log_path(spec)):
-                execute(spec, self._app, hear, self._judgement)
+                self._execute_or_say_why(spec, hear)
         finally:
             self._running.clear()
             signal.signal(signal.SIGUSR1, before)
             self._after_trial()
+
+    def _execute_or_say_why(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
+        try:
+            execute(spec, self._app, hear, self._judgement)
+        except Interruption as interruption:  # it came in a moment when the task was not running yet, or no longer
+            end_before_start(spec, interruption, hear)
 
     def _judgement(self, step: int) -> bool:
         while True:

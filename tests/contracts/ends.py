@@ -137,7 +137,7 @@ OF_A_PROCESS = [
         None,
         {"limits": Limits(grace_s=0.2)},
         TrialState.COMPLETE,
-        log="sweeper: the task is over, but its threads or exit handlers are not: killed",
+        log="sweeper: the task had returned, but its threads or exit handlers did not end: killed",
     ),
     End(
         "hangs_at_exit",
@@ -145,7 +145,7 @@ OF_A_PROCESS = [
         None,
         {"limits": Limits(grace_s=0.2)},
         TrialState.COMPLETE,
-        log="sweeper: the task is over, but its threads or exit handlers are not: killed",
+        log="sweeper: the task had returned, but its threads or exit handlers did not end: killed",
     ),
     End("saves_in_a_thread", None, None, state=TrialState.COMPLETE, log="saved"),
     End("closes_every_file", None, None, state=TrialState.COMPLETE),

@@ -175,6 +175,7 @@ class ProcessContract(LauncherContract):
         assert len((tmp_path / "signal-0").read_text().split()) == 4
         assert alive == []
 
+    @pytest.mark.slow
     def test_a_million_lines_are_kept_whole(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
         spec = spec_for(tmp_path, {"x": 1.0})
         (events,) = run_all(launcher_for(apps.prints_a_million_lines), [spec])
