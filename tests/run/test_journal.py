@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from sweeper.run.journal import Journal, JournalReader, decode, encode, journal_path, seal
+from sweeper.run.journal import ASSUMED, Journal, JournalReader, decode, encode, journal_path, seal, so_far
 from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
 from tests.spec import spec_for
 
@@ -131,3 +131,18 @@ def test_a_disk_that_takes_half_an_event_is_left_with_none_of_it(tmp_path: Path)
     journal.append(Reported(RUN, 2, 0.0, 2, 0.5))
 
     assert [event.seq for event in JournalReader(path, RUN).read()] == [0, 2]
+
+
+def test_a_journal_that_may_still_be_written_is_only_read(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, RUN)
+    journal = Journal(path)
+    journal.append(Started(RUN, 0, 0.0, "there", 1))
+
+    assumed = so_far(tmp_path, RUN, Failure.LOST, "the node is gone")
+    assert [type(event) for event in assumed] == [Started, Ended]
+    assert assumed[1].seq == ASSUMED
+    assert len(JournalReader(path, RUN).read()) == 1
+
+    own = Ended(RUN, 1, 9.0, TrialState.COMPLETE, values=(1.0,))
+    journal.append(own)
+    assert so_far(tmp_path, RUN, Failure.LOST, "the node is gone")[-1] == own
