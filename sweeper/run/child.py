@@ -37,9 +37,7 @@ class Ties:
     parent: int
 
 
-def be_the_trial(
-    spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, ties: Ties
-) -> None:
+def be_the_trial(spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, ties: Ties) -> None:
     """Take the trial's own group, files and signals, run it, and never return."""
     status = 1
     try:
@@ -64,9 +62,7 @@ def main(bell: int, payload: int, stacks: int, parent: int) -> None:
     be_the_trial(spec, packed.load, None, Ties(socket.socket(fileno=bell), os.fdopen(stacks, "wb"), parent))
 
 
-def _run(
-    spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, bell: socket.socket
-) -> None:
+def _run(spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, bell: socket.socket) -> None:
     def ring(event: Event) -> None:
         _ring(bell, event)
 
