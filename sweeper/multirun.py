@@ -244,7 +244,8 @@ def _launcher(multirun: Multirun, settings: Settings, snapshot: Snapshot) -> Lau
         hydra = multirun.config.hydra
         loaded = LoadedApp(multirun.task, callbacks, Capture(snapshot))
         return InlineLauncher(loaded, lambda: configure_log(hydra.hydra_logging, hydra.verbose))
-    from sweeper.launch.ray import RayLauncher, Resources
+    from sweeper.launch.ray import RayLauncher
+    from sweeper.launch.slot import Resources
 
     resources = Resources(settings.resources.cpus, settings.resources.gpus)
     return RayLauncher(App.of(multirun.task, callbacks, snapshot), resources, settings.n_jobs, settings.ray.address)

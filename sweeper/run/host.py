@@ -76,7 +76,7 @@ class Host:
         """Run one trial; yields its events as they come, in batches, the last of which closes with `Ended`."""
         await self.ready()
         if not self._fence_taken(spec):
-            yield tuple(so_far(spec.folder, spec.run, Failure.LOST, SUPERSEDED))
+            yield tuple(so_far(spec.folder, spec.run, 0, Failure.LOST, SUPERSEDED))
             return
         heard = 0
         try:

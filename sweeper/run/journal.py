@@ -106,15 +106,16 @@ def seal(folder: str | Path, run: str, failure: Failure, error: str, stacks: str
     return [*events, end]
 
 
-def so_far(folder: str | Path, run: str, failure: Failure, error: str) -> list[Event]:
-    """The journal of a run that nobody can be asked about, as far as it can be read from here, with an end.
+def so_far(folder: str | Path, run: str, heard: int, failure: Failure, error: str) -> list[Event]:
+    """What the journal of a run that nobody can be asked about says from event `heard` on, and an end.
 
-    Its process may be alive: nothing is written. An end of this kind gives way to one that the run wrote itself.
+    The journal is read as far as it is to be seen from here. The run's process may be alive: nothing is written, and
+    an end of this kind gives way to one that the run wrote itself.
     """
     events = JournalReader(journal_path(folder, run), run).read()
     if events and isinstance(events[-1], Ended):
-        return events
-    return [*events, _end(events, run, ASSUMED, failure, error, None)]
+        return events[heard:]
+    return [*events[heard:], _end(events, run, ASSUMED, failure, error, None)]
 
 
 def _end(events: list[Event], run: str, seq: int, failure: Failure, error: str, stacks: str | None) -> Ended:

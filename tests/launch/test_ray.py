@@ -11,7 +11,9 @@ from hydra._internal.callbacks import Callbacks
 from optuna.trial import TrialState
 
 from sweeper.errors import LaunchError
-from sweeper.launch.ray import RayLauncher, Resources, local_ray
+from sweeper.launch.cluster import local_ray
+from sweeper.launch.ray import RayLauncher
+from sweeper.launch.slot import Resources
 from sweeper.run.app import App, Task
 from sweeper.trial import Failure
 from tests.contracts.launcher import LauncherFor, ProcessContract, run_all

@@ -138,11 +138,12 @@ def test_a_journal_that_may_still_be_written_is_only_read(tmp_path: Path) -> Non
     journal = Journal(path)
     journal.append(Started(RUN, 0, 0.0, "there", 1))
 
-    assumed = so_far(tmp_path, RUN, Failure.LOST, "the node is gone")
+    assumed = so_far(tmp_path, RUN, 0, Failure.LOST, "the node is gone")
     assert [type(event) for event in assumed] == [Started, Ended]
     assert assumed[1].seq == ASSUMED
+    assert [type(event) for event in so_far(tmp_path, RUN, 5, Failure.LOST, "seen from another machine")] == [Ended]
     assert len(JournalReader(path, RUN).read()) == 1
 
     own = Ended(RUN, 1, 9.0, TrialState.COMPLETE, values=(1.0,))
     journal.append(own)
-    assert so_far(tmp_path, RUN, Failure.LOST, "the node is gone")[-1] == own
+    assert so_far(tmp_path, RUN, 0, Failure.LOST, "the node is gone")[-1] == own

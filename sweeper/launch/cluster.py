@@ -1,0 +1,92 @@
+"""Joining Ray: a cluster that runs, or a Ray of this sweep's own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+
+from sweeper.errors import LaunchError
+from sweeper.launch.slot import NAMESPACE
+
+# Set before Ray is imported: its C++ side reads them once.
+_LOCAL_ENVIRONMENT = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # every port on the loopback address alone
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # it may end an innocent slot, where the kernel ends the greedy trial
+}
+
+
+@functools.cache
+def _token() -> str:
+    """Of every local Ray of this process: Ray's client reads it once and keeps it."""
+    return secrets.token_hex(32)
+
+
+@contextlib.contextmanager
+def local_ray() -> Iterator[None]:
+    """A Ray of this sweep alone: loopback, a token, files that only this user can read, gone with the sweep."""
+    environment = _LOCAL_ENVIRONMENT | {"RAY_AUTH_TOKEN": _token()}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    import ray
+
+    umask = os.umask(0o077)
+    folder = tempfile.mkdtemp(prefix="sweeper-ray-")
+
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            namespace=NAMESPACE,
+            _temp_dir=folder,
+        )
+        os.umask(umask)
+        yield
+    finally:
+        ray.shutdown()
+        os.umask(umask)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_cluster(address: str) -> Iterator[None]:
+    """Join a running cluster."""
+    if address.startswith(("127.", "localhost:")):  # Ray would look for it at the machine's own address
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    import ray
+
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise LaunchError(
+            f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or leave "
+            "hydra.sweeper.ray.address out for a Ray of this sweep's own"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError at once where nobody listens: Ray itself would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()

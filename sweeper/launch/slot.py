@@ -1,0 +1,148 @@
+"""A slot as the driver sees it: calls to an actor, and what to make of its silence or death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sweeper.errors import LaunchError
+from sweeper.launch.actor import SlotActor
+from sweeper.run.app import App
+from sweeper.run.journal import so_far
+from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
+
+NAMESPACE = "sweeper"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one trial holds while it runs."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How the actors of one launch are made."""
+
+    app: App
+    resources: Resources
+    isolation: Isolation = Isolation.PROCESS
+    lease_s: float = 60.0  # a slot that is silent for so long is given up; one that is idle says so more often
+    name: Callable[[], str] | None = None  # of a new actor that is to outlive its driver; None where none does
+
+    def actor(self) -> Any:
+        import ray
+
+        outlives = {} if self.name is None else {"name": self.name(), "namespace": NAMESPACE, "lifetime": "detached"}
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if self.resources.gpus == 0 else {}  # Ray no longer hides them for 0 GPUs
+        actor = ray.remote(SlotActor).options(
+            num_cpus=self.resources.cpus,
+            num_gpus=self.resources.gpus,
+            max_restarts=0,
+            max_task_retries=0,
+            enable_task_events=False,  # the record is ours; Ray's own copy of it costs a tenth of a call
+            **outlives,
+        )
+        return actor.remote(self.app, hidden, self.isolation)
+
+
+class RaySlot:
+    """A slot whose actor is replaced when it is lost."""
+
+    def __init__(self, placement: Placement, actor: Any = None, held: TrialSpec | None = None) -> None:
+        self._placement = placement
+        self._actor: Any = placement.actor() if actor is None else actor
+        self._is_ready = False
+        self.held = held  # the trial that it ran already when it was found
+        self.unforkable: str | None = None  # why the app's trials are spawned
+
+    async def ready(self) -> None:
+        """Wait until the actor is placed, at once or when there is room again, and has imported the app."""
+        from ray.exceptions import RayActorError, RayTaskError
+
+        while not self._is_ready:
+            try:
+                self.unforkable = await self._actor.ready.remote()
+                self._is_ready = True
+            except RayTaskError as error:
+                cause = error.cause
+                raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
+            except RayActorError:  # its node went while it waited
+                self._replace()
+
+    async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        """Run one trial; ends with `Ended` of kind lost where the slot dies, or is silent beyond its lease."""
+        call = self._actor.begin.remote(replace(spec, config={}))  # the config travels in the payload
+        async for events in self._follow(spec, call):
+            yield events
+
+    async def resume(self) -> AsyncIterator[tuple[Event, ...]]:
+        """The events, from the first on, of the trial that was running already when the slot was found."""
+        if self.held is None:
+            return
+        async for events in self._follow(self.held, self._actor.hear.remote(0)):
+            yield events
+        self.held = None
+        self._replace()  # the next trial gets the code of this driver, not of the one that is gone
+
+    async def _follow(self, spec: TrialSpec, call: Any) -> AsyncIterator[tuple[Event, ...]]:
+        from ray.exceptions import RayActorError
+
+        heard = 0
+        try:
+            while True:
+                events: tuple[Event, ...] = await asyncio.wait_for(_result(call), self._placement.lease_s)
+                heard += len(events)
+                if events:
+                    yield events
+                    if isinstance(events[-1], Ended):
+                        self._actor.forget.remote()
+                        return
+                call = self._actor.hear.remote(heard)
+        except (RayActorError, TimeoutError) as error:
+            reason = _reason(error, self._placement.lease_s)
+            self._replace()
+            yield tuple(so_far(spec.folder, spec.run, heard, Failure.LOST, reason))
+
+    async def answer(self, step: int, prune: bool) -> None:
+        self._actor.answer.remote(step, prune)
+
+    async def stop(self, failure: Failure, error: str) -> None:
+        self._actor.stop.remote(failure, error)
+
+    def beat(self) -> None:
+        """Tell the actor that its driver lives."""
+        self._actor.beat.remote()
+
+    def kill(self) -> None:
+        """Give its place back to the cluster; a trial that runs ends with it."""
+        import ray
+
+        with contextlib.suppress(Exception):  # whatever Ray says of an actor that is gone
+            ray.kill(self._actor)
+
+    def _replace(self) -> None:
+        self.kill()
+        self._actor = self._placement.actor()
+        self._is_ready = False
+
+
+async def _result(call: Any) -> tuple[Event, ...]:
+    events: tuple[Event, ...] = await call
+    return events
+
+
+def _reason(error: BaseException, lease_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"the slot that ran the trial has not answered for {lease_s:g} s"
+    if getattr(error, "preempted", False):
+        return "the node that ran the trial was preempted"
+    text = str(error).lower()
+    if "memory" in text and "monitor" in text:
+        return "the slot that ran the trial was ended by Ray's memory monitor"
+    return "the node that ran the trial is gone" if "node" in text and "died" in text else "the slot is gone"
