@@ -35,6 +35,10 @@ class LaunchError(SweeperError):
     exit_status = 4
 
 
+class Superseded(LaunchError):
+    """This driver was thought dead, and another has taken over its sweep or its trial."""
+
+
 class TrialsFailed(SweeperError):
     """More trials failed than was allowed; everything asked for is on record."""
 
@@ -42,10 +46,10 @@ class TrialsFailed(SweeperError):
 
 
 class Interrupted(SweeperError):
-    """The sweep was ended by a signal; what was done is on record."""
+    """The sweep was ended by a signal or a request; what was done is on record."""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("interrupted; launch again with the same study to go on where it stopped")
+    def __init__(self, signal_number: int, text: str = "interrupted") -> None:
+        super().__init__(text)
         self.exit_status = 128 + signal_number  # as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM
 
 

@@ -14,12 +14,11 @@ import os
 import pickle
 import secrets
 import shlex
-import signal
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,18 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.attempt import Attempts
+from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally, told_apart
 from sweeper.cli.display import display_for
 from sweeper.config.check import check
 from sweeper.config.compose import Composer
 from sweeper.config.resolve import resolve
 from sweeper.config.settings import Settings
+from sweeper.desk import Desk
+from sweeper.enqueue import enqueue
 from sweeper.errors import ConfigError, Interrupted, SweeperError, TrialsFailed
+from sweeper.history import History
+from sweeper.interruption import Interruption
 from sweeper.launch import Launcher
 from sweeper.provenance.capture import Capture
 from sweeper.provenance.code import Code, Snapshot
@@ -45,11 +49,13 @@ from sweeper.provenance.secret import masked, masked_arguments
 from sweeper.provenance.store import Store, open_store
 from sweeper.record import Record, Storage
 from sweeper.record import Sweep as SweepRow
+from sweeper.record.lease import BEAT_S, LEASE_S
+from sweeper.record.process import identity
 from sweeper.run.app import App, LoadedApp, Task
 from sweeper.source import REQUIRE, code_row, database_files, learn_secrets, refuse, take_code
 from sweeper.space import Space
-from sweeper.study import Asked, AskTellStudy, Objective, Plan, Study, custom, enqueue, open_study
-from sweeper.sweep import Brake, Sweep
+from sweeper.study import Asked, AskTellStudy, Objective, Plan, Study, custom, open_study
+from sweeper.sweep import Sweep
 from sweeper.takeover import take_over
 from sweeper.trial import TrialSpec
 
@@ -86,9 +92,11 @@ def launch(multirun: Multirun) -> None:
     """Run the sweep to its end, with its display. Raises SweeperError; TrialsFailed where trials failed unallowed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # what Hydra's logging would show of it is no news
-    prepared = _prepare(multirun)
-    with contextlib.closing(Storage(prepared.settings.storage)) as storage:
-        _conduct(multirun, prepared, storage)
+    interruption = Interruption()
+    with interruption.heeded():
+        prepared = _prepare(multirun)
+        with contextlib.closing(Storage(prepared.settings.storage)) as storage:
+            _conduct(multirun, prepared, storage, interruption)
 
 
 def _prepare(multirun: Multirun) -> Prepared:
@@ -96,7 +104,8 @@ def _prepare(multirun: Multirun) -> Prepared:
     settings = _settings(hydra.sweeper)
     learn_secrets(multirun.config)
     store = open_store(settings.artifacts)
-    seed = settings.seed if settings.seed is not None else secrets.randbelow(2**31)
+    study_name = settings.study_name or str(hydra.job.name)
+    seed = settings.seed if settings.seed is not None else _seed_of(study_name, settings.storage)
     hydra.sweeper.seed = seed  # samplers read it from here
     sweep = uuid.uuid4().hex
     folder = Path(hydra.sweep.dir).absolute()
@@ -109,7 +118,7 @@ def _prepare(multirun: Multirun) -> Prepared:
     OmegaConf.save(multirun.config, folder / "multirun.yaml")
     return Prepared(
         uuid=sweep,
-        study_name=settings.study_name or str(hydra.job.name),
+        study_name=study_name,
         settings=settings,
         objective=Objective.parse(settings.direction),
         budget=Budget.of(settings),
@@ -156,7 +165,16 @@ def _settings(node: DictConfig) -> Settings:
     return settings
 
 
-def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage) -> None:
+def _seed_of(study: str, storage: str) -> int:
+    """The seed that the study was begun with, so that it goes on as it would have; else a new one."""
+    with contextlib.suppress(SweeperError):  # no database yet, no study yet; whatever else is wrong is told later
+        for sweep in History(storage).sweeps(study):
+            if isinstance(seed := sweep.settings.get("seed"), int):
+                return seed
+    return secrets.randbelow(2**31)
+
+
+def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interruption: Interruption) -> None:
     settings = prepared.settings
     plan = Plan(
         prepared.study_name,
@@ -166,23 +184,29 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage) -> None:
         prepared.seed,
     )
     opened = open_study(plan, prepared.space, storage)
-    enqueue(opened, settings.enqueue, prepared.space)
     record = Record(storage)
-    take_over(settings.storage, opened, record)
     record.code_taken(code_row(prepared.code))
-    record.sweep_opened(_row(multirun, prepared, opened)).result()
+    begin = record.sweep_joined if settings.join else record.sweep_opened
+    begin(_row(multirun, prepared, opened)).result()
     outcome = "failed"
     try:
-        tally, caught = _run(multirun, prepared, opened, record)
-        outcome = "stopped" if caught else "finished" if tally.is_within() else "failed"
+        take_over(opened, record)
+        enqueue(opened, settings.enqueue, prepared.space)
+        tally, brake = _run(multirun, prepared, opened, record, interruption)
+        outcome = "stopped" if brake.signal else "finished" if tally.is_within() else "failed"
+    except Interrupted:
+        outcome = "stopped"
+        raise
     finally:
         record.sweep_ended(prepared.uuid, outcome).result()
         record.close()
     _show_end(prepared)
-    _judge(tally, caught)
+    _judge(prepared, tally, brake)
 
 
-def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: Record) -> tuple[Tally, Sequence[int]]:
+def _run(
+    multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: Record, interruption: Interruption
+) -> tuple[Tally, Brake]:
     settings, objective = prepared.settings, prepared.objective
     target = _target(prepared)
     study = Study(opened, _suggest(multirun, prepared), target)
@@ -207,16 +231,25 @@ def _run(multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: R
             watcher=display,
             brake=brake,
             attempts=prepared.attempts,
+            n_jobs=settings.n_jobs,
         )
-        with _signals(brake) as caught:
-            launcher.drive(sweep.conduct())
-    return tally, caught
+        desk = Desk(
+            study=prepared.study_name,
+            sweep=prepared.uuid,
+            record=record,
+            reap=lambda: study.within(lambda: take_over(opened, record)),
+            beat_s=BEAT_S,
+            lease_s=LEASE_S,
+        )
+        undo.enter_context(interruption.pulling(brake))
+        launcher.drive(desk.conduct(sweep.conduct()))
+    return tally, brake
 
 
-def _judge(tally: Tally, caught: Sequence[int]) -> None:
+def _judge(prepared: Prepared, tally: Tally, brake: Brake) -> None:
     """Raise what the exit status must say."""
-    if caught:
-        raise Interrupted(caught[0])
+    if brake.signal is not None:
+        raise Interrupted(brake.signal, f"stopped; `sweeper resume {shlex.quote(prepared.study_name)}` goes on")
     if not tally.is_within():
         raise TrialsFailed(
             f"{len(tally.failed)} of {tally.finished} trials failed: {told_apart(tally.errors())}. "
@@ -288,7 +321,7 @@ def _row(multirun: Multirun, prepared: Prepared, study: AskTellStudy) -> SweepRo
     return SweepRow(
         sweep=prepared.uuid,
         study=prepared.study_name,
-        command=shlex.join(masked_arguments(sys.argv)),
+        command=shlex.join(masked_arguments(["python", *sys.orig_argv[1:]])),
         settings=json.dumps(masked(settings), sort_keys=True, default=str),
         space=json.dumps(masked(prepared.space.expressions)),
         sampler=type(study.sampler).__name__,
@@ -296,33 +329,15 @@ def _row(multirun: Multirun, prepared: Prepared, study: AskTellStudy) -> SweepRo
         user=getpass.getuser(),
         host=socket.gethostname(),
         pid=os.getpid(),
+        process=identity(),
         folder=str(prepared.folder),
+        cwd=str(Path.cwd()),
+        n_trials=_target(prepared),
         started_at=time.time(),
         code=prepared.code.snapshot.code,
         root=prepared.code.snapshot.root,
-        cwd=str(Path.cwd()),
         artifacts=masked(prepared.store.url),
     )
-
-
-@contextlib.contextmanager
-def _signals(brake: Brake) -> Iterator[list[int]]:
-    """Ctrl-C pulls the brake, SIGTERM pulls it all the way; yields the list of signals that came."""
-    caught: list[int] = []
-
-    def interrupt(number: int, _: object) -> None:
-        caught.append(number)
-        if number == signal.SIGTERM:
-            brake.stop()
-        else:
-            brake.pull()
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _show_end(prepared: Prepared) -> None:

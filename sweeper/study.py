@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import optuna
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from optuna.distributions import CategoricalDistribution, check_distribution_compatibility
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler, QMCSampler
-from optuna.storages import BaseStorage
+from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.errors import ConfigError
+from sweeper import sampler as sampling
+from sweeper.errors import ConfigError, Superseded
+from sweeper.record import Storage
 from sweeper.space import Space
 from sweeper.trial import Ended, ParamValue, Reported
 
@@ -29,13 +29,9 @@ T = TypeVar("T")
 Suggest = Callable[[optuna.Trial], dict[str, ParamValue]]
 
 # System attributes of a trial
-_ATTEMPT = "sweeper:attempt"  # how often it was started before
+ATTEMPT = "sweeper:attempt"  # how often it was started before
+KILLED = "sweeper:killed"  # by whom it was ended for good
 _RETRIED = "sweeper:retried"  # how often of these because of how the attempt ended
-_ENUMERATES = (
-    QMCSampler,
-    GridSampler,
-    BruteForceSampler,
-)  # they go on from the trials there are, whatever the seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +70,61 @@ class Asked:
 
 
 class AskTellStudy(optuna.Study):
-    """Optuna's study, for samplers that end a study by `stop`, which Optuna allows within `optimize` alone."""
+    """Optuna's study for many drivers: asks within a target, seeds the sampler for each trial, shows it one view.
+
+    Samplers end a study by `stop`, which Optuna allows within `optimize` alone.
+    """
 
     is_exhausted = False
+    _is_asking = False
+
+    def __init__(self, name: str, storage: Storage, sampler: BaseSampler, pruner: BasePruner, seed: int) -> None:
+        super().__init__(name, storage, sampler, pruner)
+        self.storage = storage
+        self.seed = seed
 
     def stop(self) -> None:
         self.is_exhausted = True
+
+    def ask_within(self, limit: int, suggest: Suggest) -> optuna.Trial | None:
+        """The next trial, sampled; None once `limit` trials have left the line, whoever runs them."""
+        self._thread_local.cached_all_trials = None
+        trial_id = self.storage.claim_trial_within(self._study_id, limit)
+        if trial_id is None:
+            return None
+        self._is_asking = True
+        try:
+            return self._sampled(trial_id, suggest)
+        except Exception:
+            self.storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            raise
+        finally:
+            self._is_asking = False
+
+    def _sampled(self, trial_id: int, suggest: Suggest) -> optuna.Trial:
+        claimed = self.storage.get_trial(trial_id)
+        view = sampling.view(self.sampler, self.seed, self._in_view())
+        sampling.seed_for(self.sampler, self.seed, claimed.number)
+        trial = optuna.Trial(self, trial_id)
+        if suggest(trial).keys() - claimed.params.keys():  # a trial that was interrupted has its params already
+            self.storage.set_trial_system_attr(trial_id, sampling.ASK, view)
+        return trial
+
+    def _in_view(self) -> dict[int, TrialState]:
+        """The states of the trials that are not finished, and of the last one, in what the sampler is shown."""
+        unfinished = self.storage.get_all_trials(self._study_id, False, (TrialState.RUNNING, TrialState.WAITING))
+        trials = self._get_trials(deepcopy=False, use_cache=True)
+        oldest = bisect_left(trials, unfinished[0].number, key=lambda trial: trial.number)
+        return {one.number: one.state for one in trials[oldest:] if not one.state.is_finished() or one is trials[-1]}
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        """While a trial is asked for, all that is read of the others is of one moment."""
+        return super()._get_trials(deepcopy, states, use_cache or self._is_asking)
 
 
 class Study:
@@ -91,9 +136,9 @@ class Study:
 
     def __init__(self, study: AskTellStudy, suggest: Suggest, n_trials: int) -> None:
         self.optuna = study
+        self.n_trials = n_trials
         self._suggest = suggest
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sweeper-study")
-        self._left = n_trials - sum(1 for trial in _trials(study) if trial.state != TrialState.WAITING)
         self._prunes = not isinstance(study.pruner, NopPruner)
 
     async def ask(self) -> Asked | None:
@@ -105,16 +150,24 @@ class Study:
         return await self._call(lambda: self._judge(asked, reports))
 
     async def tell(self, asked: Asked, ended: Ended) -> None:
-        """Write down how the trial ended; durable when it returns."""
+        """Write down how the trial ended; durable when it returns. Superseded where it is another driver's by now."""
         await self._call(lambda: tell(self.optuna, asked.trial, ended))
 
     async def give_back(self, asked: Asked) -> None:
         """Put an interrupted trial back in line: it will be tried again under its number, with its params."""
-        await self._call(lambda: self._give_back(asked))
+        await self._call(lambda: give_back(self.optuna, asked.trial._trial_id, asked.attempt))
 
     async def retry(self, asked: Asked) -> None:
         """Put a trial back in line because of how its attempt ended; durable when it returns."""
         await self._call(lambda: self._retry(asked))
+
+    async def kill(self, asked: Asked, why: str) -> None:
+        """Note that the trial is being ended for good, so that nobody tries it again."""
+        await self._call(lambda: self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, KILLED, why))
+
+    async def within(self, function: Callable[[], T]) -> T:
+        """Do something else with the study, when no trial is asked for or told."""
+        return await self._call(function)
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -123,25 +176,16 @@ class Study:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     def _ask(self) -> Asked | None:
-        if self._left <= 0 or self.optuna.is_exhausted:
+        trial = None if self.optuna.is_exhausted else self.optuna.ask_within(self.n_trials, self._suggest)
+        if trial is None:
             return None
-        self._left -= 1
-        trial = self.optuna.ask()
-        try:
-            params = self._suggest(trial)
-        except BaseException:
-            self.optuna.tell(trial, state=TrialState.FAIL)
-            raise
-        attributes = self.optuna._storage.get_trial_system_attrs(trial._trial_id)
-        return Asked(trial, trial.number, attributes.get(_ATTEMPT, 0), params, attributes.get(_RETRIED, 0))
-
-    def _give_back(self, asked: Asked) -> None:
-        give_back(self.optuna, asked.trial._trial_id, asked.attempt)
-        self._left += 1
+        attributes = self.optuna.storage.get_trial_system_attrs(trial._trial_id)
+        retried = attributes.get(_RETRIED, 0)
+        return Asked(trial, trial.number, attributes.get(ATTEMPT, 0), trial.params, retried)
 
     def _retry(self, asked: Asked) -> None:
-        self.optuna._storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
-        self._give_back(asked)
+        self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
+        give_back(self.optuna, asked.trial._trial_id, asked.attempt)
 
     def _judge(self, asked: Asked, reports: Sequence[Reported]) -> bool:
         if len(self.optuna.directions) > 1:
@@ -163,7 +207,7 @@ class Plan:
     seed: int
 
 
-def open_study(plan: Plan, space: Space, storage: BaseStorage) -> AskTellStudy:
+def open_study(plan: Plan, space: Space, storage: Storage) -> AskTellStudy:
     """Create the study, or load it. Raises ConfigError where it was made with other directions or another space."""
     directions: list[Any] = list(plan.objective.directions)
     created = optuna.create_study(storage=storage, study_name=plan.name, directions=directions, load_if_exists=True)
@@ -173,8 +217,9 @@ def open_study(plan: Plan, space: Space, storage: BaseStorage) -> AskTellStudy:
     study = AskTellStudy(
         plan.name,
         storage,
-        _sampler(plan, space, len(trials)),
+        sampling.build(plan.sampler, space),
         _pruner(plan),
+        plan.seed,
     )
     if plan.objective.names and not trials:
         study.set_metric_names(list(plan.objective.names))
@@ -183,30 +228,19 @@ def open_study(plan: Plan, space: Space, storage: BaseStorage) -> AskTellStudy:
 
 def give_back(study: optuna.Study, trial_id: int, attempt: int) -> None:
     """Put an interrupted trial back in line: it keeps its number and params, and its next attempt is counted."""
-    study._storage.set_trial_system_attr(trial_id, _ATTEMPT, attempt + 1)
+    study._storage.set_trial_system_attr(trial_id, ATTEMPT, attempt + 1)
     study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
 def tell(study: optuna.Study, trial: optuna.Trial | int, ended: Ended) -> None:
-    """Write down how a trial, or the one of this number, ended."""
-    if ended.state == TrialState.COMPLETE:
-        study.tell(trial, list(ended.values or ()))
-    else:
-        study.tell(trial, state=ended.state)
-
-
-def enqueue(study: AskTellStudy, points: Sequence[object], space: Space) -> None:
-    """Put known points in line before the sampler's own; the same point is not put there twice."""
-    problems = []
-    for point in points:
-        if not isinstance(point, Mapping):
-            problems.append(f"hydra.sweeper.enqueue: {point!r} is no mapping of parameters to values")
-            continue
-        problems += [f"hydra.sweeper.enqueue: {text}" for text in _misfits(point, space)]
-    if problems:
-        raise ConfigError("\n".join(problems))
-    for point in points:
-        study.enqueue_trial(dict(point), skip_if_exists=True)  # type: ignore[call-overload]
+    """Write down how a trial, or the one of this number, ended. Superseded where another driver has done so."""
+    try:
+        if ended.state == TrialState.COMPLETE:
+            study.tell(trial, list(ended.values or ()))
+        else:
+            study.tell(trial, state=ended.state)
+    except UpdateFinishedTrialError as error:
+        raise Superseded(f"{error} Another driver had it.") from error
 
 
 def custom(path: str, config: DictConfig, space: Space) -> Suggest:
@@ -266,52 +300,11 @@ def _shown(distribution: optuna.distributions.BaseDistribution) -> str:
     return str(distribution)
 
 
-def _misfits(point: Mapping[Any, Any], space: Space) -> Iterator[str]:
-    for key, value in point.items():
-        distribution = space.distributions.get(key)
-        if distribution is None:
-            yield f"{key!r} is no parameter of this sweep; they are {', '.join(space.distributions)}"
-            continue
-        try:
-            internal = distribution.to_internal_repr(value)
-            fits = not math.isnan(internal) and distribution._contains(internal)
-        except (TypeError, ValueError):
-            fits = False
-        if not fits:
-            yield f"{key}={value!r} lies outside {space.expressions.get(key, distribution)}"
-
-
-def _sampler(plan: Plan, space: Space, done: int) -> BaseSampler:
-    if str(plan.sampler.get("_target_")).endswith("GPSampler") and importlib.util.find_spec("torch") is None:
-        # Optuna would find out after its start-up trials, in the middle of the sweep
-        raise ConfigError("sampler=gp needs torch, which is not installed; type: pip install 'sweeper[gp]'")
-    built = _build(plan.sampler, "sampler")
-    if callable(built) and not isinstance(built, BaseSampler):
-        if space.when:
-            raise ConfigError("sampler=grid cannot follow hydra.sweeper.when; use hydra/sweeper/sampler=brute_force")
-        return built(search_space=space.grid())  # type: ignore[no-any-return]
-    if isinstance(built, BruteForceSampler):
-        space.grid()  # says which parameter is continuous
-    if done and not isinstance(built, _ENUMERATES) and "seed" in plan.sampler:
-        # a second launch with the same seed must not draw the first one's points again
-        reseeded = OmegaConf.merge(plan.sampler, {"seed": (plan.seed + done * 0x9E3779B1) % 2**32})
-        built = _build(reseeded, "sampler")
-    return built  # type: ignore[no-any-return]
-
-
 def _pruner(plan: Plan) -> BasePruner:
-    built = _build(plan.pruner, "pruner")
+    built = sampling.instantiated(plan.pruner, "pruner")
     if len(plan.objective.directions) > 1 and not isinstance(built, NopPruner):
         raise ConfigError("hydra/sweeper/pruner must be none for several objectives: pruning needs one to judge by")
     return built  # type: ignore[no-any-return]
-
-
-def _build(node: Any, what: str) -> Any:
-    try:
-        return instantiate(node)
-    except Exception as error:
-        cause = error.__cause__ or error
-        raise ConfigError(f"hydra.sweeper.{what} cannot be made: {' '.join(str(cause).split())}") from error
 
 
 def directions_of(study: optuna.Study) -> tuple[str, ...]:

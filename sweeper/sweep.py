@@ -7,6 +7,7 @@ goes back in line, and whichever slot is free first takes it up again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -16,8 +17,9 @@ from typing import Any, Protocol
 from optuna.trial import TrialState
 
 from sweeper.attempt import Attempts
+from sweeper.brake import Brake
 from sweeper.budget import Tally
-from sweeper.errors import SweeperError
+from sweeper.errors import Superseded, SweeperError
 from sweeper.launch import Launcher, Slot
 from sweeper.study import Asked
 from sweeper.trial import Ended, Event, Failure, Reported, TrialSpec
@@ -33,6 +35,7 @@ class Trials(Protocol):
     async def tell(self, asked: Asked, ended: Ended) -> None: ...
     async def give_back(self, asked: Asked) -> None: ...
     async def retry(self, asked: Asked) -> None: ...
+    async def kill(self, asked: Asked, why: str) -> None: ...
 
 
 class Ledger(Protocol):
@@ -52,46 +55,11 @@ class Watcher(Protocol):
     def notice(self, text: str) -> None: ...
 
 
-class Brake:
-    """How a sweep is asked to end early: the first pull drains, the next stops. May be pulled from any thread."""
-
-    def __init__(self) -> None:
-        self.is_draining = False
-        self.is_stopping = False
-        self._pulled: Callable[[], None] = lambda: None
-
-    def drain(self) -> None:
-        """Start no further trial; let the running ones end."""
-        self.is_draining = True
-        self._pulled()
-
-    def stop(self) -> None:
-        """Stop the running trials too."""
-        self.is_draining = self.is_stopping = True
-        self._pulled()
-
-    def pull(self) -> None:
-        """What Ctrl-C does: drain, and the second time stop."""
-        if self.is_draining:
-            self.stop()
-        else:
-            self.drain()
-
-    async def watch(self, drained: Callable[[], None]) -> None:
-        """Return when the brake says stop; call `drained` when it first says drain."""
-        loop = asyncio.get_running_loop()
-        pulled = asyncio.Event()
-
-        def pull() -> None:
-            loop.call_soon_threadsafe(pulled.set)
-
-        self._pulled = pull
-        while not self.is_draining:
-            await pulled.wait()
-        drained()
-        while not self.is_stopping:
-            pulled.clear()
-            await pulled.wait()
+@dataclass
+class _Running:
+    slot: Slot
+    asked: Asked
+    is_killed: bool = False
 
 
 @dataclass
@@ -107,15 +75,50 @@ class Sweep:
     watcher: Watcher
     brake: Brake
     attempts: Attempts = field(default_factory=Attempts)
-    _running: dict[int, Slot] = field(default_factory=dict)
+    n_jobs: int | None = None  # most trials at once; None: one for each slot
+    _running: dict[int, _Running] = field(default_factory=dict)
+    _killed: set[str] = field(default_factory=set)  # runs
     _slots: int = 0
     _busy: int = 0  # slots that have a trial, or are asking for one
+    _is_paused: bool = False
+    _is_dry: bool = False  # the study had no trial to give when it was asked last, and nothing has come back since
     _turn: asyncio.Event = field(default_factory=asyncio.Event)  # set, and replaced, when there may be one to ask for
     _over: asyncio.Event = field(default_factory=asyncio.Event)
-    _began: float = field(default_factory=time.monotonic)
+    _began: float | None = None  # by the loop's clock
+
+    @property
+    def running(self) -> int:
+        """How many trials run at the moment."""
+        return len(self._running)
+
+    def pause(self) -> None:
+        """Start no trial until `go_on`."""
+        self._is_paused = True
+
+    def go_on(self) -> None:
+        """Start trials again; also: there may be one to ask for where there was none."""
+        self._is_paused = self._is_dry = False
+        self._wake()
+
+    def scale(self, n_jobs: int) -> None:
+        """Run so many trials at once, or as many as the launcher has slots for; those that run already go on."""
+        self.n_jobs = n_jobs
+        self.launcher.resize(n_jobs)
+        self._wake()
+
+    async def kill(self, number: int, why: str) -> bool:
+        """End a running trial for good, as failed; False where it does not run here."""
+        running = self._running.get(number)
+        if running is None:
+            return False
+        running.is_killed = True
+        await self.study.kill(running.asked, why)
+        await running.slot.stop(Failure.STOPPED, why)
+        return True
 
     async def conduct(self) -> None:
         """Keep every slot busy until nothing is left to do."""
+        self._began = asyncio.get_running_loop().time()
         stopper = asyncio.create_task(self._stop_when_told())
         try:
             async with asyncio.TaskGroup() as group:
@@ -125,7 +128,7 @@ class Sweep:
                 for task in tasks:
                     task.cancel()  # those that wait for a slot, or for a trial
         except BaseExceptionGroup as group_of_errors:
-            raise _first(group_of_errors) from None
+            raise first_of(group_of_errors) from None
         finally:
             stopper.cancel()
 
@@ -141,27 +144,38 @@ class Sweep:
             self._over.set()
 
     async def _serve(self, slot: Slot) -> None:
-        """Keep one slot busy."""
-        while True:
-            await slot.ready()
-            asked = await self._next()
+        """Keep one slot busy, for as long as it is wanted."""
+        await slot.ready()
+        while (asked := await self._next()) is not None:
             try:
                 await self._settle(asked, await self._attempt(slot, asked))
             finally:
                 self._busy -= 1
                 self._wake()
+                self._see_whether_over()  # there may be nobody to wake: a slot that was lost waits for another place
+            await slot.ready()
+        self._slots -= 1
+        self.watcher.slots(self._slots)
+        await slot.close()
 
-    async def _next(self) -> Asked:
-        """The next trial. While others run there may be one later, of those that have to be tried again."""
-        while True:
-            self._busy += 1
-            asked = await self._ask()
-            if asked is not None:
-                return asked
-            self._busy -= 1
-            if not self._busy:
-                self._over.set()
-            await self._turn.wait()
+    async def _next(self) -> Asked | None:
+        """The next trial, once there is one: any that runs may have to be tried again. None: too many slots."""
+        while self.n_jobs is None or self._slots <= self.n_jobs:
+            turn = self._turn
+            if not (self._is_paused or self._is_dry or self.brake.is_draining):
+                self._busy += 1
+                asked = await self._ask()
+                if asked is not None:
+                    return asked
+                self._busy -= 1
+                self._is_dry = True
+            self._see_whether_over()
+            await turn.wait()
+        return None
+
+    def _see_whether_over(self) -> None:
+        if not self._busy and (self._is_dry or self.brake.is_draining):
+            self._over.set()
 
     def _wake(self) -> None:
         turn, self._turn = self._turn, asyncio.Event()
@@ -169,20 +183,26 @@ class Sweep:
 
     async def _settle(self, asked: Asked, ended: Ended) -> None:
         """See to what an attempt's end means for its trial."""
-        if ended.failure == Failure.STOPPED and self.brake.is_stopping:
-            await self.study.give_back(asked)
-        elif self.attempts.retries_after(ended, asked.retried):
-            left = self.attempts.retries - asked.retried
-            self.watcher.notice(f"trial {asked.number} {ended.failure}: {ended.error}; tried again ({left} left)")
-            await self.study.retry(asked)
-        else:
-            await self.study.tell(asked, ended)
-            self.tally.add(asked.number, ended)
+        try:
+            if ended.failure == Failure.STOPPED and self.brake.is_stopping and ended.run not in self._killed:
+                await self._put_back(self.study.give_back(asked))
+            elif self.attempts.retries_after(ended, asked.retried):
+                left = self.attempts.retries - asked.retried
+                self.watcher.notice(f"trial {asked.number} {ended.failure}: {ended.error}; tried again ({left} left)")
+                await self._put_back(self.study.retry(asked))
+            else:
+                await self.study.tell(asked, ended)
+                self.tally.add(asked.number, ended)
+        except Superseded as error:  # what this attempt came to is on record, and the trial is not ours any more
+            self.watcher.notice(str(error))
+
+    async def _put_back(self, work: Coroutine[Any, Any, None]) -> None:
+        await work
+        self._is_dry = False
 
     async def _ask(self) -> Asked | None:
-        if self.brake.is_draining:
-            return None
-        if (reason := self.tally.spent(time.monotonic() - self._began)) is not None:
+        elapsed_s = asyncio.get_running_loop().time() - (self._began or 0.0)
+        if (reason := self.tally.spent(elapsed_s)) is not None:
             self.watcher.notice(f"no further trials: {reason}")
             self.brake.drain()
             return None
@@ -207,7 +227,7 @@ class Sweep:
         return ended
 
     async def _run(self, slot: Slot, asked: Asked, spec: TrialSpec) -> Ended:
-        self._running[spec.number] = slot
+        self._running[spec.number] = _Running(slot, asked)
         try:
             if self.brake.is_stopping:  # it was pulled while this trial was on its way
                 ended = _stopped(spec)
@@ -224,22 +244,24 @@ class Sweep:
                     await asyncio.wrap_future(stored)
                     return last
         finally:
-            del self._running[spec.number]
+            if self._running.pop(spec.number).is_killed:
+                self._killed.add(spec.run)
         raise RuntimeError(f"the slot fell silent about run {spec.run}")
 
     async def _abandon(self, asked: Asked, spec: TrialSpec, error: BaseException) -> None:
         text = f"the sweep broke off: {type(error).__name__}: {error}"
         end = Ended(spec.run, 2**62, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=text)
         self.record.heard([end])
-        await self.study.give_back(asked)
+        with contextlib.suppress(Superseded):
+            await self.study.give_back(asked)
 
     async def _stop_when_told(self) -> None:
         await self.brake.watch(self._say_draining)
         self.watcher.notice("stopping the running trials")
-        await asyncio.gather(*(slot.stop(Failure.STOPPED, STOPPED) for slot in self._running.values()))
+        await asyncio.gather(*(one.slot.stop(Failure.STOPPED, STOPPED) for one in self._running.values()))
 
     def _say_draining(self) -> None:
-        self._wake()  # those that wait for a trial learn that none will come
+        self._see_whether_over()
         if self._running:
             self.watcher.notice(f"no new trials; {len(self._running)} running still (Ctrl-C again stops them)")
 
@@ -248,7 +270,7 @@ def _stopped(spec: TrialSpec) -> Ended:
     return Ended(spec.run, 0, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=STOPPED)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error that broke the loop, without the wrapping: the others are cancellations that it caused."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):

@@ -2,63 +2,45 @@
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Callable
 
-import optuna
-import psutil
-from optuna.trial import TrialState
-
-from sweeper.errors import LaunchError
-from sweeper.history import History, SweepRow
 from sweeper.record import Record
-from sweeper.run.journal import seal
-from sweeper.study import give_back, tell
-from sweeper.trial import Ended, Failure
+from sweeper.run.journal import seal as seal_on_disk
+from sweeper.study import ATTEMPT, KILLED, AskTellStudy, give_back, tell
+from sweeper.trial import Ended, Event, Failure
+
+Seal = Callable[[str, str, Failure, str], list[Event]]  # ends the journal of a run and gives all of it
+
+_INTERRUPTED = {Failure.LOST, Failure.STOPPED}  # no fault of the trial's
 
 LOST = "its driver died; the trial goes back in line"
 
 
-def take_over(url: str, study: optuna.Study, record: Record) -> None:
-    """End or give back every trial that a dead driver left RUNNING.
+def take_over(study: AskTellStudy, record: Record, seal: Seal = seal_on_disk) -> int:
+    """End or give back every trial that a dead driver left RUNNING; returns how many there were.
 
-    A trial whose journal says how it ended is told so, without running again. Raises LaunchError where another driver
-    of the study is alive on this machine.
+    A trial whose journal says how it ended is told so, without running again. A driver that dies in the middle of this
+    leaves what it has not come to, and what it had in its hands, to the next.
     """
-    history = History(url)
-    open_sweeps = [sweep for sweep in history.sweeps(study.study_name) if sweep.ended_at is None]
-    for sweep in open_sweeps:
-        if _is_alive(sweep):
-            raise LaunchError(
-                f"the study {study.study_name} is being swept by process {sweep.pid} on this machine; wait for it, "
-                "stop it, or give another hydra.sweeper.study_name"
-            )
-    orphans = set(record.orphans(study.study_name))
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.number not in orphans:
-            continue
-        runs = [run for run in history.runs(study.study_name, trial.number) if run.state == "RUNNING"]
-        ended = _ended(runs[-1].folder, runs[-1].run, record) if runs else None
-        if ended is not None and ended.failure != Failure.LOST:
-            tell(study, trial.number, ended)
-        else:
-            give_back(study, trial._trial_id, runs[-1].attempt if runs else -1)
-    for sweep in open_sweeps:
-        record.sweep_ended(sweep.sweep, "lost")
+    taken = 0
+    for orphan in record.orphans(study.study_name):
+        if study.storage.adopt_trial(orphan.trial_id, orphan.owner):
+            _settle(study, record, orphan.trial_id, orphan.number, seal)
+            taken += 1
+    return taken
 
 
-def _ended(folder: str, run: str, record: Record) -> Ended | None:
-    events = seal(folder, run, Failure.LOST, LOST)
+def _settle(study: AskTellStudy, record: Record, trial_id: int, number: int, seal: Seal) -> None:
+    attributes = study.storage.get_trial_system_attrs(trial_id)
+    attempt = attributes.get(ATTEMPT, 0)
+    run = record.last_run(study.study_name, number)
+    if run is None or run.attempt < attempt:
+        give_back(study, trial_id, attempt - 1)  # its run had not begun: the attempt is still to be made
+        return
+    events = seal(run.folder, run.run, Failure.LOST, LOST)
     record.heard(events)
-    last = events[-1]
-    return last if isinstance(last, Ended) else None
-
-
-def _is_alive(sweep: SweepRow) -> bool:
-    """Whether the very process that drove the sweep runs; its number may belong to a younger one by now."""
-    if sweep.host != socket.gethostname():
-        return False
-    try:
-        began: float = psutil.Process(sweep.pid).create_time()
-        return began <= sweep.started_at
-    except psutil.NoSuchProcess:
-        return False
+    end = events[-1]
+    if isinstance(end, Ended) and (end.failure not in _INTERRUPTED or KILLED in attributes):
+        tell(study, number, end)
+    else:
+        give_back(study, trial_id, attempt)

@@ -136,4 +136,15 @@ class Ended:
     metrics: Mapping[str, float] = field(default_factory=dict)  # further keys of a returned mapping
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks of the driver of a sweep while it runs."""
+
+    request: str  # uuid4, 32 hex digits
+    kind: str  # stop, pause, extend …: a name of `sweeper.desk.ORDERS`
+    argument: Mapping[str, object]
+    user: str
+    host: str
+
+
 Event = Started | Captured | Measured | Reported | Ended

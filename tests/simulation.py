@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
+import tempfile
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import optuna
 from optuna.trial import TrialState
 
 from sweeper.attempt import Attempts
+from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally
 from sweeper.launch import T
+from sweeper.record import Storage
 from sweeper.study import Asked, AskTellStudy, Study
-from sweeper.sweep import Brake, Sweep
+from sweeper.sweep import Sweep
 from sweeper.trial import Ended, Event, Failure, Reported, Started, TrialSpec
 
 Objective = Callable[[TrialSpec, "SimulatedSlot"], Awaitable[float]]
@@ -75,6 +82,9 @@ class SimulatedSlot:
     async def answer(self, step: int, prune: bool) -> None:
         self._answers.put_nowait((step, prune))
 
+    async def close(self) -> None:
+        pass
+
     async def stop(self, failure: Failure, error: str) -> None:
         self._failure = (failure, error)
         self._stopped.set()
@@ -83,6 +93,7 @@ class SimulatedSlot:
 class SimulatedLauncher:
     def __init__(self, slots: int, objective: Objective) -> None:
         self._count = slots
+        self._resized = asyncio.Event()
         self._objective = objective
 
     def __enter__(self) -> Self:
@@ -95,8 +106,15 @@ class SimulatedLauncher:
         return asyncio.run(main)
 
     async def slots(self) -> AsyncIterator[SimulatedSlot]:
-        for name in range(self._count):
+        for name in itertools.count():
+            while name >= self._count:
+                self._resized.clear()
+                await self._resized.wait()
             yield SimulatedSlot(name, self._objective)
+
+    def resize(self, n_jobs: int) -> None:
+        self._count = n_jobs
+        self._resized.set()
 
 
 @dataclass
@@ -154,6 +172,24 @@ def spec_of(asked: Asked) -> TrialSpec:
     )
 
 
+@functools.cache
+def _template() -> bytes:
+    """A database of our schema with nothing in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Storage(f"sqlite:///{folder}/empty.db").close()
+        return Path(folder, "empty.db").read_bytes()
+
+
+def fresh_storage() -> Storage:
+    """A storage in a file of its own, gone with it."""
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name, "study.db")
+    path.write_bytes(_template())
+    storage = Storage(f"sqlite:///{path}")
+    weakref.finalize(storage, folder.cleanup)
+    return storage
+
+
 @dataclass
 class Simulation:
     """A sweep over x in [0, 1] with simulated slots and Optuna's in-memory storage."""
@@ -166,13 +202,13 @@ class Simulation:
     brake: Brake = field(default_factory=Brake)
     attempts: Attempts = field(default_factory=Attempts)
     notebook: Notebook = field(default_factory=Notebook)
-    storage: optuna.storages.BaseStorage = field(default_factory=optuna.storages.InMemoryStorage)
+    storage: Storage = field(default_factory=fresh_storage)
     pruner: optuna.pruners.BasePruner = field(default_factory=optuna.pruners.NopPruner)
 
     def run(self) -> AskTellStudy:
         """Run the sweep to its end; running again goes on with the same study."""
         optuna.create_study(study_name="simulated", storage=self.storage, load_if_exists=True)
-        stored = AskTellStudy("simulated", self.storage, optuna.samplers.RandomSampler(seed=0), self.pruner)
+        stored = AskTellStudy("simulated", self.storage, optuna.samplers.RandomSampler(), self.pruner, seed=0)
         study = Study(stored, lambda trial: {"x": trial.suggest_float("x", 0, 1)}, self.n_trials)
         launcher = SimulatedLauncher(self.slots, self.objective)
         sweep = Sweep(

@@ -23,6 +23,9 @@ def launch(
     n_jobs: Annotated[int | None, typer.Option(help="Most trials at once.")] = None,
     study: Annotated[str | None, typer.Option(help="The study's name.")] = None,
     storage: Annotated[str | None, typer.Option(help="The database's URL.")] = None,
+    join: Annotated[
+        bool, typer.Option("--join", help="Beside the driver that is at work on the study already.")
+    ] = False,
     inline: Annotated[
         bool, typer.Option("--inline", help="In this process, one trial at a time: breakpoints work.")
     ] = False,
@@ -35,6 +38,7 @@ def launch(
         "study_name": quoted(study),
         "storage": quoted(storage),
         "launcher": "inline" if inline else None,
+        "join": "true" if join else None,
     }
     given = [f"hydra.sweeper.{key}={value}" for key, value in flags.items() if value is not None]
     arguments = [script, "-m", "hydra/sweeper=sweeper", *given, *(overrides or [])]

@@ -90,6 +90,7 @@ class Settings:
     when: dict[str, Any] = field(default_factory=dict)
     custom_search_space: str | None = None  # dotted path of f(cfg, trial)
     enqueue: list[Any] = field(default_factory=list)  # known points to try first
+    join: bool = False  # drive a study beside a driver that is at work on it already
     launcher: str = "ray"  # ray | inline
     ray: Ray = field(default_factory=Ray)
     resources: Resources = field(default_factory=Resources)

@@ -33,6 +33,10 @@ class Slot(Protocol):
         """End the running trial; its `Ended`, with this failure, still comes through `run`."""
         ...
 
+    async def close(self) -> None:
+        """Give back what it holds; it runs no further trial."""
+        ...
+
 
 class Launcher(Protocol):
     """Offers slots for as long as it is entered as a context."""
@@ -45,5 +49,9 @@ class Launcher(Protocol):
         ...
 
     def slots(self) -> AsyncIterator[Slot]:
-        """Every slot that the sweep may use, each as soon as it can take a trial."""
+        """Every slot that the sweep may use, each as soon as it can take a trial; those of `resize` as well."""
+        ...
+
+    def resize(self, n_jobs: int) -> None:
+        """Offer so many slots from now on, where there is room. Too many are closed by whoever has them."""
         ...

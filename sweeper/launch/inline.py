@@ -66,6 +66,9 @@ class InlineLauncher:
     async def slots(self) -> AsyncIterator[InlineSlot]:
         yield InlineSlot(self._app, self._work.put, self._after_trial)
 
+    def resize(self, n_jobs: int) -> None:
+        pass  # there is one main thread
+
 
 class InlineSlot:
     """Hands trials to the main thread and hears their events on the loop."""
@@ -122,6 +125,9 @@ class InlineSlot:
         self._stop = (failure, error)
         if self._running.is_set():
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    async def close(self) -> None:
+        pass
 
     def _execute(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
         def interrupt(*_: object) -> None:

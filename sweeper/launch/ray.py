@@ -87,6 +87,9 @@ class RayLauncher:
         self._slots += found
         return found
 
+    def resize(self, n_jobs: int) -> None:
+        self._n_jobs = n_jobs  # `slots` looks every few seconds
+
     async def slots(self) -> AsyncIterator[RaySlot]:
         """Those that were adopted, those that the cluster has room for, and more when nodes join it."""
         for slot in self._slots:
@@ -96,6 +99,7 @@ class RayLauncher:
         self._check_room()
         try:
             while True:
+                self._slots = [slot for slot in self._slots if not slot.is_closed]
                 for _ in range(self._fitting() - len(self._slots)):
                     slot = RaySlot(self._placement)
                     self._slots.append(slot)

@@ -58,6 +58,7 @@ class RaySlot:
         self._placement = placement
         self._actor: Any = placement.actor() if actor is None else actor
         self._is_ready = False
+        self.is_closed = False
         self.held = held  # the trial that it ran already when it was found
         self.unforkable: str | None = None  # why the app's trials are spawned
 
@@ -114,6 +115,10 @@ class RaySlot:
 
     async def stop(self, failure: Failure, error: str) -> None:
         self._actor.stop.remote(failure, error)
+
+    async def close(self) -> None:
+        self.is_closed = True
+        self.kill()
 
     def beat(self) -> None:
         """Tell the actor that its driver lives."""

@@ -5,25 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from optuna.trial import TrialState
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from sweeper.errors import NotFound, StorageError
+from sweeper.errors import LaunchError, NotFound, StorageError
 from sweeper.record.batch import Batch
+from sweeper.record.lease import LEASE_S, Holder, bury, clock, holders, lost
 from sweeper.record.optuna_rows import studies, to_epoch, trials
-from sweeper.record.orphan import dead_sweeps
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import insert_if_absent
 from sweeper.record.tables import code, metrics, runs, sweeps
-from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started, TrialSpec
+from sweeper.trial import Captured, Ended, Event, Measured, Reported, Started, TrialSpec
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
 
 
 @dataclass(frozen=True, slots=True)
-class SweepOpened:
-    """A sweep, with the columns of its row; runs that dead drivers of its study left behind are ended."""
+class SweepJoined:
+    """A sweep, with the columns of its row, and its lease; what dead drivers of its study had is ended."""
 
     columns: Mapping[str, object]
 
@@ -31,16 +32,34 @@ class SweepOpened:
         pass
 
     def apply(self, batch: Batch) -> None:
-        connection = batch.connection
-        now = time.time()
-        gone = [sweep for sweep, _ in dead_sweeps(connection, str(self.columns["study"]))]
-        if gone:
-            of_gone = (runs.c.sweep.in_(gone)) & (runs.c.state == TrialState.RUNNING.name)
-            connection.execute(update(runs).where(of_gone), _lost("the driver of its sweep is gone", now))
-            unended = sweeps.c.sweep.in_(gone) & sweeps.c.ended_at.is_(None)
-            connection.execute(update(sweeps).where(unended), {"ended_at": now, "outcome": "broken"})
+        connection, study = batch.connection, str(self.columns["study"])
+        of_study = select(studies.c.study_id).where(studies.c.study_name == study)
+        connection.execute(
+            of_study.with_for_update(key_share=True)
+        ).all()  # of two launches at once, one sees the other
+        alive, dead = holders(connection, study)
+        self.check([one for one in alive if one.sweep != self.columns["sweep"]], study)
+        bury(connection, dead)
         statement = insert_if_absent(connection.dialect.name, sweeps, "id", key=("sweep",))
-        connection.execute(statement, dict(self.columns))
+        connection.execute(statement, {**self.columns, "lease_until": clock(connection) + LEASE_S})
+
+    def check(self, others: Sequence[Holder], study: str) -> None:
+        """Raise where this sweep must not begin beside those that others drive."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOpened(SweepJoined):
+    """The same for a sweep that wants to be the only one of its study: LaunchError while another driver lives."""
+
+    def check(self, others: Sequence[Holder], study: str) -> None:
+        if others:
+            who = " and ".join(
+                f"{one.user}'s process {one.pid} on {one.host} since {utc(one.started_at)}" for one in others
+            )
+            raise LaunchError(
+                f"the study {study} is being swept by {who}; wait for it, type `sweeper stop {study}`, join it with "
+                "hydra.sweeper.join=true, or give another hydra.sweeper.study_name"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,26 @@ class SweepEnded:
     def apply(self, batch: Batch) -> None:
         statement = update(sweeps).where(sweeps.c.sweep == self.sweep)
         batch.connection.execute(statement, {"outcome": self.outcome, "ended_at": self.time})
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A new target for a sweep's study."""
+
+    sweep: str
+    n_trials: int
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        batch.connection.execute(update(sweeps).where(sweeps.c.sweep == self.sweep), {"n_trials": self.n_trials})
+
+
+def ended_sweeps(connection: Connection, study: str) -> list[tuple[str, str]]:
+    """The sweeps of a study that are over, however they ended, each with its folder."""
+    over = select(sweeps.c.sweep, sweeps.c.folder).where(sweeps.c.study == study, sweeps.c.ended_at.is_not(None))
+    return [(row.sweep, row.folder) for row in connection.execute(over)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +153,7 @@ class RunOpened:
             elif state == TrialState.RUNNING.name:
                 connection.execute(
                     update(runs).where(runs.c.id == run_id),
-                    _lost("a later attempt of its trial began", time.time()),
+                    lost("a later attempt of its trial began", time.time()),
                 )
 
     def _clear_leftover(self, batch: Batch, run_id: int, attempt: int, created_at: float) -> None:
@@ -226,11 +265,6 @@ def _end(event: Ended) -> dict[str, object]:
     }
 
 
-def _lost(why: str, now: float) -> dict[str, object]:
-    return {
-        "state": TrialState.FAIL.name,
-        "failure": Failure.LOST.value,
-        "error": why,
-        "ended_at": now,
-        "ended_seq": -1,  # whatever the run itself says of its end, once it is read, is truer
-    }
+def utc(time_s: float) -> str:
+    """A moment for a message."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -15,16 +15,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optuna.exceptions import UpdateFinishedTrialError
+from sqlalchemy import Connection, select
 
-from sweeper.errors import NotFound, StorageError
-from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded, SweepOpened, columns_of
-from sweeper.record.orphan import dead_sweeps, orphans
+from sweeper.errors import SweeperError
+from sweeper.record.entry import (
+    CodeTaken,
+    Extended,
+    Heard,
+    Judged,
+    Nothing,
+    RunOpened,
+    SweepEnded,
+    SweepJoined,
+    SweepOpened,
+    columns_of,
+    ended_sweeps,
+)
+from sweeper.record.lease import Beat, Bury
 from sweeper.record.outage import Health
+from sweeper.record.owner import Orphan, orphans
+from sweeper.record.request import Answer, Answered, open_requests
 from sweeper.record.run_rows import text
 from sweeper.record.spool import taken_in
 from sweeper.record.storage import Storage
+from sweeper.record.tables import runs
 from sweeper.record.writer import FAREWELL_S
-from sweeper.trial import Event, TrialSpec
+from sweeper.trial import Event, Request, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -41,11 +57,13 @@ class Sweep:
     user: str
     host: str
     pid: int
+    process: str  # by `record.process.identity`
     folder: str
+    cwd: str  # where the command was given
+    n_trials: int
     started_at: float
     code: str | None = None  # sha256 of a code snapshot on record
     root: str | None = None  # where that code lay
-    cwd: str | None = None  # where the command was given
     artifacts: str | None = None  # URL of the artifact store
 
 
@@ -61,6 +79,15 @@ class Code:
     document: str  # JSON
 
 
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of a trial."""
+
+    run: str
+    attempt: int
+    folder: str
+
+
 class Record:
     """The record of one driver, in the database of its storage."""
 
@@ -70,10 +97,40 @@ class Record:
         self._outage_limit_s = outage_limit_s
 
     def sweep_opened(self, sweep: Sweep) -> Future[None]:
-        """A sweep begins; runs that earlier drivers of its study left behind end as lost."""
-        columns = {name: text(value) if isinstance(value, str) else value for name, value in asdict(sweep).items()}
+        """A sweep begins, with a lease; what earlier drivers of its study left behind ends as lost.
+
+        The future fails with LaunchError, saying who it is, while another driver of the study lives.
+        """
+        return self._open(SweepOpened(_columns(sweep)), sweep)
+
+    def sweep_joined(self, sweep: Sweep) -> Future[None]:
+        """A sweep begins beside those that other living drivers have of its study."""
+        return self._open(SweepJoined(_columns(sweep)), sweep)
+
+    def _open(self, write: SweepJoined, sweep: Sweep) -> Future[None]:
         self._writer.spool_to(_spool_of(sweep.folder, sweep.sweep))
-        return self._writer.submit(SweepOpened(columns))
+        self._storage.drive(sweep.sweep)
+        return self._writer.submit(write)
+
+    def beat(self, sweep: str) -> Future[None]:
+        """Renew the lease. The future fails with Superseded where another driver has taken over."""
+        return self._writer.submit(Beat(sweep))
+
+    def bury(self, study: str, by: str) -> Future[int]:
+        """End the sweeps of a study whose drivers are dead; gives how many there were."""
+        return self._writer.submit(Bury(study, by))
+
+    def extended(self, sweep: str, n_trials: int) -> Future[None]:
+        """The study's target has changed."""
+        return self._writer.submit(Extended(sweep, n_trials))
+
+    def requests(self, sweep: str) -> list[Request]:
+        """What the driver has been asked and has not answered. StorageError while the database is out of reach."""
+        return self._storage.ask(lambda connection: open_requests(connection, sweep))
+
+    def answered(self, request: Request, answer: Answer) -> Future[None]:
+        """Say to whoever asked what came of it."""
+        return self._writer.submit(Answered(request.request, answer))
 
     def sweep_ended(self, sweep: str, outcome: str) -> Future[None]:
         """A sweep is over: finished, stopped or failed."""
@@ -101,12 +158,12 @@ class Record:
         """
         return self._writer.submit(Heard(tuple(events)))
 
-    def orphans(self, study: str) -> list[int]:
-        """The numbers of the study's RUNNING trials whose driver is gone.
+    def orphans(self, study: str) -> list[Orphan]:
+        """The study's RUNNING trials whose driver is dead and buried.
 
         What those drivers had to leave in a spool is taken in first: a trial whose end was in it is no orphan.
         """
-        for sweep, folder in self._storage.ask(lambda connection: dead_sweeps(connection, study)):
+        for sweep, folder in self._storage.ask(lambda connection: ended_sweeps(connection, study)):
             self.take_in(_spool_of(folder, sweep))
         return self._storage.ask(lambda connection: orphans(connection, study))
 
@@ -115,8 +172,12 @@ class Record:
         with taken_in(spool) as writes:
             late = [self._writer.submit(write) for write in writes]
             for future in late:
-                with suppress(KeyError, UpdateFinishedTrialError, NotFound, StorageError):  # it is in already, or void
+                with suppress(KeyError, UpdateFinishedTrialError, SweeperError):  # it is in already, or void
                     future.result()
+
+    def last_run(self, study: str, number: int) -> LastRun | None:
+        """The newest run of a trial; None where none was opened."""
+        return self._storage.ask(lambda connection: _last_run(connection, study, number))
 
     def health(self) -> Health:
         """Whether the database takes writes, and how many wait."""
@@ -139,3 +200,14 @@ class Record:
 
 def _spool_of(folder: str, sweep: str) -> Path:
     return Path(folder) / ".sweeper" / f"spool-{sweep}.jsonl"
+
+
+def _columns(sweep: Sweep) -> dict[str, object]:
+    return {name: text(value) if isinstance(value, str) else value for name, value in asdict(sweep).items()}
+
+
+def _last_run(connection: Connection, study: str, number: int) -> LastRun | None:
+    of_trial = (runs.c.study == study) & (runs.c.number == number)
+    query = select(runs.c.run, runs.c.attempt, runs.c.folder).where(of_trial).order_by(runs.c.attempt.desc())
+    row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else LastRun(*row)

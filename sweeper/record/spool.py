@@ -22,7 +22,8 @@ from optuna.trial import TrialState
 from sweeper.record import optuna_rows as rows
 from sweeper.record.batch import Write
 from sweeper.record.change import Child, LateState, State
-from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded, SweepOpened
+from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded
+from sweeper.record.owner import OwnState
 from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
 
 _EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in (Started, Captured, Measured, Reported, Ended)}
@@ -90,7 +91,9 @@ def encode(write: Write[Any]) -> bytes | None:
     """One line, newline included; None for a write that is nobody's once its caller is gone."""
     match write:
         case State():
-            values = dataclasses.asdict(write) | {"state": write.state.name, "now": write.now.isoformat()}
+            values = _of_state(write)
+        case OwnState():
+            values = _of_state(write.state) | {"sweep": write.sweep}
         case Child():
             values = {
                 "trial_id": write.trial_id,
@@ -100,7 +103,7 @@ def encode(write: Write[Any]) -> bytes | None:
             }
         case Heard():
             values = {"events": [_plain(event) for event in write.events]}
-        case RunOpened() | SweepOpened() | SweepEnded() | CodeTaken() | Judged():
+        case RunOpened() | SweepEnded() | CodeTaken() | Judged():
             values = dataclasses.asdict(write)
         case _:
             return None
@@ -111,6 +114,15 @@ def decode(line: bytes) -> Write[Any]:
     """The write that `encode` wrote."""
     values = json.loads(line)
     return _DECODERS[values.pop("write")](values)
+
+
+def _of_state(write: State) -> dict[str, Any]:
+    return dataclasses.asdict(write) | {"state": write.state.name, "now": write.now.isoformat()}
+
+
+def _own_state(values: dict[str, Any]) -> OwnState:
+    sweep = values.pop("sweep")
+    return OwnState(_state(values), sweep)
 
 
 def _state(values: dict[str, Any]) -> LateState:
@@ -135,12 +147,12 @@ def _heard(values: dict[str, Any]) -> Heard:
 
 _DECODERS: dict[str, Callable[[dict[str, Any]], Write[Any]]] = {
     "State": _state,
+    "OwnState": _own_state,
     "Child": _child,
     "Heard": _heard,
     "CodeTaken": lambda values: CodeTaken(**values),
     "Judged": lambda values: Judged(**values),
     "RunOpened": lambda values: RunOpened(**values),
-    "SweepOpened": lambda values: SweepOpened(**values),
     "SweepEnded": lambda values: SweepEnded(**values),
 }
 

@@ -54,6 +54,7 @@ from sweeper.record.optuna_rows import (
     utc_now,
 )
 from sweeper.record.outage import Health
+from sweeper.record.owner import Adopt, OwnClaim, OwnState
 from sweeper.record.writer import Writer
 
 _NAME_LENGTH = 512  # of a study, a param, an attribute: Optuna's columns hold no more
@@ -74,6 +75,7 @@ class Storage(BaseStorage):
         self.database = open_database(database) if isinstance(database, str) else database
         self.writer = Writer(self.database)
         self._memory = Memory(self.writer.link)
+        self._sweep: str | None = None
         self._closed = weakref.finalize(self, Writer.close, self.writer)
 
     def __reduce__(self) -> tuple[type[Storage], tuple[str]]:
@@ -82,6 +84,10 @@ class Storage(BaseStorage):
     def close(self) -> None:
         """Write what is left, then let go of the database."""
         self._closed()
+
+    def drive(self, sweep: str) -> None:
+        """From now on, claim trials in a sweep's name and change the states of its own alone; else Superseded."""
+        self._sweep = sweep
 
     def ask(self, query: Callable[[Connection], T]) -> T:
         """Run a query outside any transaction. Raises StorageError while the database is out of reach."""
@@ -141,7 +147,9 @@ class Storage(BaseStorage):
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         mirror = self._memory.holding(trial_id)
         told = None if values is None else tuple(float(value) for value in values)
-        write = State(trial_id, state, told, utc_now())
+        change = State(trial_id, state, told, utc_now())
+        is_anybodys = self._sweep is None or state == TrialState.RUNNING
+        write = change if is_anybodys else OwnState(change, str(self._sweep))
         moved = self.writer.submit(write, partial(self._moved, mirror, trial_id, told)).result()
         if moved.changed and state == TrialState.RUNNING:
             self._take_over(mirror, trial_id)
@@ -155,13 +163,23 @@ class Storage(BaseStorage):
         mirror = self._memory.known(study_id)
         with self._memory.lock:
             unfinished, seen = tuple(mirror.unfinished), mirror.seen
-        write = Claim(study_id, limit, unfinished, seen, utc_now())
+        claim = Claim(study_id, limit, unfinished, seen, utc_now())
+        write = claim if self._sweep is None else OwnClaim(claim, self._sweep)
         claimed = self.writer.submit(write, partial(self._claimed, mirror)).result()
         if claimed is None:
             return None
         if claimed.new is None:
             self._take_over(mirror, claimed.trial_id)
         return claimed.trial_id
+
+    def adopt_trial(self, trial_id: int, owner: str) -> bool:
+        """Take over a running trial of a sweep that has ended; False where somebody else has done so."""
+        mirror = self._memory.holding(trial_id)
+        write = Adopt(trial_id, owner, str(self._sweep))
+        adopted = self.writer.submit(write, lambda _: mirror.stale.add(trial_id)).result()
+        if adopted:
+            self._take_over(mirror, trial_id)
+        return adopted
 
     def _claimed(self, mirror: Mirror, claimed: Claimed | None) -> None:
         if claimed is not None and claimed.new is not None:

@@ -37,7 +37,27 @@ sweeps = Table(
     Column("artifacts", Text),  # URL of the store that holds the code's files and the runs' artifacts
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
-    Column("outcome", String(32)),  # finished, stopped, failed
+    Column("outcome", String(32)),  # finished, stopped, failed; lost: another driver took over
+    Column("n_trials", Integer),  # the study's target total, as extended since
+    Column("process", String(128)),  # the driver's, by `record.process.identity`
+    Column("lease_until", Double),  # by the clock of `record.lease.clock`
+)
+
+requests = Table(
+    "sweeper_requests",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("request", String(32), nullable=False, unique=True),  # uuid4
+    Column("sweep", String(32), nullable=False, index=True),  # whose driver is asked
+    Column("study", String(512), nullable=False),
+    Column("kind", String(32), nullable=False),  # stop, pause, extend …
+    Column("argument", Text, nullable=False),  # JSON
+    Column("user", String(256), nullable=False),
+    Column("host", String(256), nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("answered_at", Double),
+    Column("outcome", String(16)),  # taken, refused
+    Column("answer", Text),
 )
 
 runs = Table(

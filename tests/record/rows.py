@@ -11,7 +11,7 @@ from sweeper.record import Storage
 from sweeper.record.tables import metadata, writers
 
 TABLES: tuple[Table, ...] = (*BaseModel.metadata.sorted_tables, *metadata.sorted_tables)
-_TIMES = {"datetime_start", "datetime_complete", "created_at", "started_at", "ended_at"}
+_TIMES = {"datetime_start", "datetime_complete", "created_at", "started_at", "ended_at", "lease_until"}
 
 
 def rows(storage: Storage, table: Table) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from sweeper.record import Sweep
+from sweeper.record.process import identity
 from sweeper.trial import Ended, Event, Measured, Reported, Started, TrialSpec
 
 
@@ -43,7 +44,10 @@ def make_sweep(**changes: Any) -> Sweep:
         "user": "ada",
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "process": identity(),
         "folder": "/tmp/digits",
+        "cwd": "/tmp",
+        "n_trials": 100,
         "started_at": time.time(),
     }
     return Sweep(**values | changes)

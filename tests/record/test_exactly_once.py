@@ -61,7 +61,7 @@ WRITES: dict[str, Callable[[Scene], Any]] = {
     "give a trial back": lambda scene: scene.storage.set_trial_state_values(
         scene.running._trial_id, TrialState.WAITING
     ),
-    "open a sweep": lambda scene: scene.record.sweep_opened(make_sweep(sweep="t" * 32)).result(),
+    "open a sweep": lambda scene: scene.record.sweep_joined(make_sweep(sweep="t" * 32)).result(),
     "end a sweep": lambda scene: scene.record.sweep_ended("s" * 32, "finished").result(),
     "open a run": lambda scene: scene.record.run_opened("s" * 32, make_spec(number=2, run="b" * 32)).result(),
     "hear of a run": lambda scene: scene.record.heard(LIFE).result(),

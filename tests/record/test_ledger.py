@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Iterator
 
@@ -219,43 +216,6 @@ def test_deleting_a_study_deletes_its_record(storage: Storage, record: Record) -
     assert [row["run"] for row in rows(storage, runs)] == ["b" * 32]
     assert rows(storage, metrics) == [] and rows(storage, sweeps) == []
     assert study.study_name not in optuna.get_all_study_names(storage)
-
-
-def test_trials_of_a_dead_driver_are_orphans(storage: Storage, record: Record) -> None:
-    study = optuna.create_study(storage=storage, study_name="digits")
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    record.sweep_opened(make_sweep(sweep="d" * 32, pid=dead.pid)).result()
-    record.sweep_opened(make_sweep(started_at=time.time())).result()
-    for number, owner in enumerate("ddss"):
-        study.ask()
-        record.run_opened(owner * 32, make_spec(number=number, run=f"{number:032}")).result()
-    study.tell(1, 1.0)
-    assert record.orphans("digits") == [0]
-    record.sweep_ended("s" * 32, "stopped").result()
-    assert record.orphans("digits") == [0, 2, 3]
-
-
-def test_a_trial_without_a_run_belongs_to_the_drivers_of_its_time(storage: Storage, record: Record) -> None:
-    study = optuna.create_study(storage=storage, study_name="digits")
-    study.ask()  # no driver of ours was there
-    record.sweep_opened(make_sweep()).result()
-    study.ask()
-    assert record.orphans("digits") == []
-    record.sweep_ended("s" * 32, "broken").result()
-    study.ask()
-    assert record.orphans("digits") == [1]
-
-
-def test_a_new_sweep_ends_the_runs_of_a_dead_one(storage: Storage, record: Record) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    record.sweep_opened(make_sweep(sweep="d" * 32, pid=dead.pid)).result()
-    record.run_opened("d" * 32, make_spec()).result()
-    record.sweep_opened(make_sweep()).result()
-    (run,) = rows(storage, runs)
-    assert (run["state"], run["failure"]) == ("FAIL", "lost")
-    assert [row["outcome"] for row in rows(storage, sweeps)] == ["broken", None]
 
 
 def test_closing_waits_for_what_was_given(storage: Storage, record: Record) -> None:

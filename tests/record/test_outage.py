@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
 import sqlite3
 import threading
@@ -17,7 +16,8 @@ from optuna.trial import TrialState
 
 from sweeper.errors import StorageError
 from sweeper.record import Record, Storage, ledger, link, outage, writer
-from sweeper.record.tables import metrics, runs
+from sweeper.record.process import boot, identity
+from sweeper.record.tables import metrics, runs, sweeps
 from tests.record.conftest import PostgresServer, new_server
 from tests.record.proxy import Proxy
 from tests.record.rows import everything, rows
@@ -175,8 +175,10 @@ def test_closing_leaves_what_waits_in_the_spool_for_the_next_driver(trouble: Tro
 
 
 def _declare_dead(storage: Storage) -> None:
-    """Give the sweep a process id that no process has."""
-    storage.ask(lambda connection: connection.exec_driver_sql("UPDATE sweeper_sweeps SET pid = 0").close())
+    """What the next driver finds, and does, when this one is gone."""
+    gone = f"{boot()}:{identity().split(':')[1]}:0:0"  # a number that no process has
+    storage.ask(lambda connection: connection.execute(sweeps.update().values(process=gone)).close())
+    Record(storage).sweep_opened(make_sweep(sweep="t" * 32)).result()
 
 
 def test_without_a_spool_closing_says_that_writes_are_lost(trouble: Trouble) -> None:
@@ -208,10 +210,10 @@ def drive_until_killed(url: str, folder: str) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = Storage(url)
     record = Record(storage)
-    record.sweep_opened(make_sweep(folder=folder, pid=os.getpid(), started_at=time.time())).result()
+    record.sweep_opened(make_sweep(folder=folder)).result()
     study = optuna.create_study(storage=storage, study_name="digits")
     for number in range(1000):
-        trial = study.ask()
+        trial = optuna.Trial(study, storage.claim_trial_within(study._study_id, 1000) or 0)
         record.run_opened("s" * 32, make_spec(number=number, run=f"{number:032}")).result()
         study.tell(trial, number)
         with Path(folder, "acks").open("a") as acks:
@@ -231,7 +233,9 @@ def test_a_driver_killed_in_an_outage_loses_nothing(trouble: Trouble, tmp_path: 
     driver.join()
     trouble.end()
     storage = Storage(trouble.url)
-    orphans = Record(storage).orphans("digits")
+    record = Record(storage)
+    record.sweep_opened(make_sweep(sweep="t" * 32)).result()
+    orphans = [orphan.number for orphan in record.orphans("digits")]
     trials = storage.get_all_trials(storage.get_study_id_from_name("digits"))
     assert [trial.number for trial in trials] == list(range(len(trials)))
     told = [int(line) for line in acks.read_text().split()]

@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 
 from sweeper.record import optuna_rows as rows
 from sweeper.record.change import Child, LateState, NewTrial, State, StudyAttr
-from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded, SweepOpened
+from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded
+from sweeper.record.owner import OwnState
 from sweeper.record.spool import Spool, decode, encode, taken_in
 from sweeper.trial import Captured, Ended, Failure, Measured, Reported, Started
 
@@ -67,7 +68,7 @@ WRITES = st.one_of(
     STATES,
     st.builds(Child, st.integers(1, 2**31), st.sampled_from(TABLES), TEXTS | st.integers(0, 2**31), COLUMNS),
     st.lists(EVENTS, max_size=4).map(lambda events: Heard(tuple(events))),
-    st.builds(SweepOpened, COLUMNS),
+    st.builds(OwnState, STATES, RUNS),
     st.builds(SweepEnded, RUNS, TEXTS, TIMES),
     st.builds(RunOpened, COLUMNS),
     st.builds(CodeTaken, COLUMNS),
@@ -77,7 +78,12 @@ WRITES = st.one_of(
 
 def as_kept(write: Any) -> str:
     """Equal for equal writes, NaN and all; a change of state comes back as a late one."""
-    return repr(LateState(write) if isinstance(write, State) else write)
+    match write:
+        case State():
+            return repr(LateState(write))
+        case OwnState():
+            return repr(OwnState(LateState(write.state), write.sweep))
+    return repr(write)
 
 
 @given(WRITES)

@@ -1,4 +1,4 @@
-"""The first schema: sweeps, runs and what they were made of, metrics, and how far each writer has come."""
+"""The first schema: sweeps, requests to their drivers, runs and what they were made of, metrics, writers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Create the tables of sweeper 0.1."""
     _sweeps()
+    _requests()
     _runs()
     _environments()
     _code()
@@ -53,8 +54,30 @@ def _sweeps() -> None:
         sa.Column("started_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("outcome", sa.String(32)),
+        sa.Column("n_trials", sa.Integer),
+        sa.Column("process", sa.String(128)),
+        sa.Column("lease_until", sa.Double),
     )
     op.create_index("ix_sweeper_sweeps_study", "sweeper_sweeps", ["study"])
+
+
+def _requests() -> None:
+    op.create_table(
+        "sweeper_requests",
+        sa.Column("id", _id(), primary_key=True),
+        sa.Column("request", sa.String(32), nullable=False, unique=True),
+        sa.Column("sweep", sa.String(32), nullable=False),
+        sa.Column("study", sa.String(512), nullable=False),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("argument", sa.Text, nullable=False),
+        sa.Column("user", sa.String(256), nullable=False),
+        sa.Column("host", sa.String(256), nullable=False),
+        sa.Column("asked_at", sa.Double, nullable=False),
+        sa.Column("answered_at", sa.Double),
+        sa.Column("outcome", sa.String(16)),
+        sa.Column("answer", sa.Text),
+    )
+    op.create_index("ix_sweeper_requests_sweep", "sweeper_requests", ["sweep"])
 
 
 def _runs() -> None:

@@ -1,0 +1,135 @@
+"""Which driver a running trial belongs to: a system attribute of the trial, written with its claim.
+
+A driver changes the state of a trial only while it is its own. One that was thought dead and comes back, after its
+trials went to another, finds that it can no longer end them, give them back or claim more.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from optuna.trial import TrialState
+from sqlalchemy import Connection, bindparam, select
+
+from sweeper.errors import Superseded
+from sweeper.record.batch import Batch
+from sweeper.record.change import Claim, Claimed, LateState, Moved, State
+from sweeper.record.lease import check_held
+from sweeper.record.optuna_rows import OptunaRows, studies, trial_system_attrs, trials
+from sweeper.record.tables import sweeps
+
+OWNER = "sweeper:sweep"
+NOBODY_EVER = ""  # owns the trials that were made without a driver, by Optuna's own means
+
+_OWNER = select(trial_system_attrs.c.value_json).where(
+    trial_system_attrs.c.trial_id == bindparam("trial"), trial_system_attrs.c.key == OWNER
+)
+_RUNNING = (
+    select(trials.c.trial_id, trials.c.number, trial_system_attrs.c.value_json)
+    .join(studies, studies.c.study_id == trials.c.study_id)
+    .join(trial_system_attrs, trial_system_attrs.c.trial_id == trials.c.trial_id)
+    .where(
+        studies.c.study_name == bindparam("study"),
+        trials.c.state == TrialState.RUNNING,
+        trial_system_attrs.c.key == OWNER,
+    )
+    .order_by(trials.c.number)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A running trial whose driver is dead."""
+
+    trial_id: int
+    number: int
+    owner: str  # the sweep of that driver
+
+
+def orphans(connection: Connection, study: str) -> list[Orphan]:
+    """The study's RUNNING trials whose sweep has ended, by number; those of other programs are nobody's orphans."""
+    running = [Orphan(row[0], row[1], json.loads(row[2])) for row in connection.execute(_RUNNING, {"study": study})]
+    if not running:
+        return []
+    unended = select(sweeps.c.sweep).where(sweeps.c.study == study, sweeps.c.ended_at.is_(None))
+    driven = set(connection.execute(unended).scalars())
+    return [trial for trial in running if trial.owner not in driven]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnClaim:
+    """A claim in a sweep's name."""
+
+    claim: Claim
+    sweep: str
+
+    def prepare(self, batch: Batch) -> None:
+        self.claim.prepare(batch)
+
+    def apply(self, batch: Batch) -> Claimed | None:
+        check_held(batch.connection, self.sweep)
+        claimed = self.claim.apply(batch)
+        if claimed is not None:
+            _hand_to(batch, claimed.trial_id, self.sweep)
+            if claimed.new is not None:
+                claimed.new._system_attrs = {OWNER: self.sweep}
+        return claimed
+
+
+@dataclass(frozen=True, slots=True)
+class OwnState:
+    """A change of state of a trial that is a sweep's own; one that goes back in line is nobody's again."""
+
+    change: State | LateState
+    sweep: str
+
+    @property
+    def state(self) -> State:
+        return self.change.change if isinstance(self.change, LateState) else self.change
+
+    def prepare(self, batch: Batch) -> None:
+        self.change.prepare(batch)
+
+    def apply(self, batch: Batch) -> Moved:
+        trial_id = self.state.trial_id
+        row = batch.part(OptunaRows).trials.get(trial_id)
+        if row is not None and not row.state.is_finished():
+            owner = _owner_of(batch, trial_id, row.state)
+            if owner not in (self.sweep, NOBODY_EVER):
+                raise Superseded(f"trial {row.number} went to another driver: what became of it here is not written")
+        moved = self.change.apply(batch)
+        if self.state.state == TrialState.WAITING:
+            _hand_to(batch, trial_id, None)
+        return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """A dead driver's running trial becomes another's; False where it is none of that driver's any more."""
+
+    trial_id: int
+    owner: str
+    heir: str
+
+    def prepare(self, batch: Batch) -> None:
+        batch.part(OptunaRows).want_trial(self.trial_id)
+
+    def apply(self, batch: Batch) -> bool:
+        check_held(batch.connection, self.heir)
+        row = batch.part(OptunaRows).trials.get(self.trial_id)
+        if row is None or _owner_of(batch, self.trial_id, row.state) != self.owner:
+            return False
+        _hand_to(batch, self.trial_id, self.heir)
+        return True
+
+
+def _owner_of(batch: Batch, trial_id: int, state: TrialState) -> str | None:
+    text = batch.connection.execute(_OWNER, {"trial": trial_id}).scalar()
+    if text is None:
+        return NOBODY_EVER
+    return json.loads(text) if state == TrialState.RUNNING else None
+
+
+def _hand_to(batch: Batch, trial_id: int, sweep: str | None) -> None:
+    batch.part(OptunaRows).put(trial_system_attrs, trial_id, OWNER, {"value_json": json.dumps(sweep)})
