@@ -24,6 +24,10 @@ class Interruption:
         before = {number: signal.signal(number, self._come) for number in _HEEDED}
         try:
             yield
+        except SystemExit as left:
+            if left.code == signal.SIGTERM:  # Ray, while it starts, answers SIGTERM in its own way
+                raise Interrupted(signal.SIGTERM) from left
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -32,6 +36,8 @@ class Interruption:
     def pulling(self, brake: Brake) -> Iterator[None]:
         """While this lasts, Ctrl-C pulls the brake, and SIGTERM pulls it all the way."""
         self._brake = brake
+        for number in _HEEDED:
+            signal.signal(number, self._come)  # Ray has put handlers of its own in their place
         try:
             yield
         finally:

@@ -43,6 +43,7 @@ from sweeper.errors import ConfigError, Interrupted, SweeperError, TrialsFailed
 from sweeper.history import History
 from sweeper.interruption import Interruption
 from sweeper.launch import Launcher
+from sweeper.objective import Objective
 from sweeper.provenance.capture import Capture
 from sweeper.provenance.code import Code, Snapshot
 from sweeper.provenance.secret import masked, masked_arguments
@@ -54,7 +55,7 @@ from sweeper.record.process import identity
 from sweeper.run.app import App, LoadedApp, Task
 from sweeper.source import REQUIRE, code_row, database_files, learn_secrets, refuse, take_code
 from sweeper.space import Space
-from sweeper.study import Asked, AskTellStudy, Objective, Plan, Study, custom, open_study
+from sweeper.study import Asked, AskTellStudy, Plan, Study, custom, open_study
 from sweeper.sweep import Sweep
 from sweeper.takeover import take_over
 from sweeper.trial import TrialSpec
