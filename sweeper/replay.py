@@ -9,11 +9,11 @@ from pathlib import Path
 
 import optuna
 
-from sweeper.errors import ConfigError, LaunchError, NotFound
+from sweeper.errors import ConfigError, NotFound
 from sweeper.history import History
 from sweeper.record import Record, Storage
 from sweeper.run.journal import JournalReader
-from sweeper.takeover import take_over
+from sweeper.takeover import settle
 
 _RUN = re.compile(r"[0-9a-f]{32}")
 _BATCH = 10_000  # events written at once
@@ -45,8 +45,7 @@ def replay(folder: Path, url: str) -> Replayed:
             record.take_in(spool)
         studies = {study for path in journals if (study := _study_of(path.stem, history)) is not None}
         for study in sorted(studies):
-            with contextlib.suppress(LaunchError):  # its driver is alive, and sees to it
-                take_over(url, optuna.load_study(study_name=study, storage=storage), record)
+            settle(optuna.load_study(study_name=study, storage=storage), storage, record)
         counts = {path: _take_in(path, record) for path in journals}
     return Replayed(
         runs=sum(count is not None for count in counts.values()),

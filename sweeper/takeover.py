@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 
-from sweeper.record import Record
-from sweeper.run.journal import seal as seal_on_disk
+import optuna
+from optuna.trial import TrialState
+
+from sweeper.errors import Superseded
+from sweeper.record import Record, Storage
+from sweeper.record.owner import OWNER
+from sweeper.run.journal import seal
 from sweeper.study import ATTEMPT, KILLED, AskTellStudy, give_back, tell
-from sweeper.trial import Ended, Event, Failure
-
-Seal = Callable[[str, str, Failure, str], list[Event]]  # ends the journal of a run and gives all of it
+from sweeper.trial import Ended, Failure
 
 _INTERRUPTED = {Failure.LOST, Failure.STOPPED}  # no fault of the trial's
 
 LOST = "its driver died; the trial goes back in line"
 
 
-def take_over(study: AskTellStudy, record: Record, seal: Seal = seal_on_disk) -> int:
+def take_over(study: AskTellStudy, record: Record) -> int:
     """End or give back every trial that a dead driver left RUNNING; returns how many there were.
 
     A trial whose journal says how it ended is told so, without running again. A driver that dies in the middle of this
@@ -25,13 +28,30 @@ def take_over(study: AskTellStudy, record: Record, seal: Seal = seal_on_disk) ->
     taken = 0
     for orphan in record.orphans(study.study_name):
         if study.storage.adopt_trial(orphan.trial_id, orphan.owner):
-            _settle(study, record, orphan.trial_id, orphan.number, seal)
+            _settle(study, study.storage, record, orphan.trial_id, orphan.number)
             taken += 1
     return taken
 
 
-def _settle(study: AskTellStudy, record: Record, trial_id: int, number: int, seal: Seal) -> None:
-    attributes = study.storage.get_trial_system_attrs(trial_id)
+def settle(study: optuna.Study, storage: Storage, record: Record) -> None:
+    """The same, without being a driver: in the name of the dead, for as long as no driver has taken over."""
+    record.bury(study.study_name, None).result()
+    for orphan in record.orphans(study.study_name):
+        storage.drive(orphan.owner)
+        with suppress(Superseded):
+            _settle(study, storage, record, orphan.trial_id, orphan.number)
+
+
+def leave(study: AskTellStudy, record: Record, sweep: str) -> None:
+    """Give back whatever this driver still has, when it ends: a trial that was on its way when the loop broke off."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.system_attrs.get(OWNER) == sweep:
+            with suppress(Superseded):
+                _settle(study, study.storage, record, trial._trial_id, trial.number)
+
+
+def _settle(study: optuna.Study, storage: Storage, record: Record, trial_id: int, number: int) -> None:
+    attributes = storage.get_trial_system_attrs(trial_id)
     attempt = attributes.get(ATTEMPT, 0)
     run = record.last_run(study.study_name, number)
     if run is None or run.attempt < attempt:

@@ -6,15 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hypothesis
 import pytest
 from hypothesis import settings
 
 settings.register_profile("sweeper", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("sweeper")
-
-hypothesis.settings.register_profile("sweeper", deadline=None)  # how long an example takes is the machine's affair
-hypothesis.settings.load_profile("sweeper")
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -14,12 +14,14 @@ from sweeper.errors import ConfigError, NotFound, StorageError
 from sweeper.record import Record, Storage
 from sweeper.record.change import State
 from sweeper.record.optuna_rows import utc_now
+from sweeper.record.process import identity
 from sweeper.record.spool import Spool
+from sweeper.record.tables import sweeps
 from sweeper.replay import Replayed, replay
 from sweeper.run.journal import Journal, journal_path
 from sweeper.trial import Ended, Event, Measured, Started
 from tests.record.rows import everything
-from tests.record.samples import make_spec, make_sweep
+from tests.record.samples import NO_PROCESS, make_spec, make_sweep
 
 RUN = "a" * 32
 LIFE: tuple[Event, ...] = (
@@ -45,10 +47,11 @@ def url(tmp_path: Path) -> str:
         record = Record(storage)
         study = optuna.create_study(storage=storage, study_name="digits")
         record.sweep_opened(make_sweep(folder=str(tmp_path / "sweep"))).result()
-        study.ask().suggest_float("lr", 0, 1)
+        trial = optuna.Trial(study, storage.claim_trial_within(study._study_id, 10) or 0)
+        trial.suggest_float("lr", 0, 1)
         record.run_opened("s" * 32, make_spec(folder=str(tmp_path / "sweep" / "0"))).result()
         record.heard(LIFE[:1]).result()
-        storage.ask(lambda connection: connection.exec_driver_sql("UPDATE sweeper_sweeps SET pid = 0").close())
+        storage.ask(lambda connection: connection.execute(sweeps.update().values(process=NO_PROCESS)).close())
     write_journal(tmp_path / "sweep" / "0", RUN, LIFE)
     return url
 
@@ -111,7 +114,7 @@ def test_a_spool_is_taken_into_its_sweeps_database_alone(url: str, tmp_path: Pat
 
 def test_a_driver_that_is_alive_keeps_its_trials(url: str, tmp_path: Path) -> None:
     with closing(Storage(url)) as storage:
-        Record(storage).sweep_opened(make_sweep(sweep="l" * 32)).result()
+        storage.ask(lambda connection: connection.execute(sweeps.update().values(process=identity())).close())
     replay(tmp_path, url)
     assert trial_of(url).state == TrialState.RUNNING
     with closing(Storage(url)) as storage:

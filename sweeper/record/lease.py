@@ -22,6 +22,8 @@ from sweeper.trial import Failure
 LEASE_S = 30.0  # how long a driver counts as alive without a sign
 BEAT_S = 5.0  # how often it gives one
 
+monotonic = time.monotonic
+
 _COLUMNS = (
     *(sweeps.c.sweep, sweeps.c.folder, sweeps.c.user, sweeps.c.host, sweeps.c.pid, sweeps.c.process),
     *(sweeps.c.started_at, sweeps.c.ended_at, sweeps.c.lease_until, sweeps.c.n_trials),
@@ -58,7 +60,7 @@ class Holder:
 def clock(connection: Connection) -> float:
     """The present time, in seconds, by which leases are given."""
     if connection.dialect.name == "sqlite":
-        return time.monotonic()
+        return monotonic()
     return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
 
@@ -137,16 +139,17 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Bury:
-    """Ends the sweeps of a study whose drivers are dead; gives how many. Only a driver that lives does so."""
+    """Ends the sweeps of a study whose drivers are dead; gives how many. A driver does so only while it lives."""
 
     study: str
-    by: str  # the sweep of the driver that does it
+    by: str | None  # the sweep of the driver that does it; None for somebody who drives nothing
 
     def prepare(self, batch: Batch) -> None:
         pass
 
     def apply(self, batch: Batch) -> int:
-        check_held(batch.connection, self.by)
+        if self.by is not None:
+            check_held(batch.connection, self.by)
         _, dead = holders(batch.connection, self.study)
         bury(batch.connection, dead)
         return len(dead)

@@ -116,7 +116,7 @@ class Record:
         """Renew the lease. The future fails with Superseded where another driver has taken over."""
         return self._writer.submit(Beat(sweep))
 
-    def bury(self, study: str, by: str) -> Future[int]:
+    def bury(self, study: str, by: str | None) -> Future[int]:
         """End the sweeps of a study whose drivers are dead; gives how many there were."""
         return self._writer.submit(Bury(study, by))
 

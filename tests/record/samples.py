@@ -12,8 +12,10 @@ from typing import Any
 from optuna.trial import TrialState
 
 from sweeper.record import Sweep
-from sweeper.record.process import identity
+from sweeper.record.process import boot, identity
 from sweeper.trial import Ended, Event, Measured, Reported, Started, TrialSpec
+
+NO_PROCESS = f"{boot()}:{identity().split(':')[1]}:0:0"  # the identity of a driver of this machine that is gone
 
 
 def make_spec(**changes: Any) -> TrialSpec:

@@ -16,12 +16,11 @@ from optuna.trial import TrialState
 
 from sweeper.errors import StorageError
 from sweeper.record import Record, Storage, ledger, link, outage, writer
-from sweeper.record.process import boot, identity
 from sweeper.record.tables import metrics, runs, sweeps
 from tests.record.conftest import PostgresServer, new_server
 from tests.record.proxy import Proxy
 from tests.record.rows import everything, rows
-from tests.record.samples import LIFE, make_spec, make_sweep
+from tests.record.samples import LIFE, NO_PROCESS, make_spec, make_sweep
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -176,8 +175,7 @@ def test_closing_leaves_what_waits_in_the_spool_for_the_next_driver(trouble: Tro
 
 def _declare_dead(storage: Storage) -> None:
     """What the next driver finds, and does, when this one is gone."""
-    gone = f"{boot()}:{identity().split(':')[1]}:0:0"  # a number that no process has
-    storage.ask(lambda connection: connection.execute(sweeps.update().values(process=gone)).close())
+    storage.ask(lambda connection: connection.execute(sweeps.update().values(process=NO_PROCESS)).close())
     Record(storage).sweep_opened(make_sweep(sweep="t" * 32)).result()
 
 
