@@ -57,7 +57,7 @@ from sweeper.source import REQUIRE, code_row, database_files, learn_secrets, ref
 from sweeper.space import Space
 from sweeper.study import Asked, AskTellStudy, Plan, Study, custom, open_study
 from sweeper.sweep import Sweep
-from sweeper.takeover import take_over
+from sweeper.takeover import leave, take_over
 from sweeper.trial import TrialSpec
 
 
@@ -199,6 +199,7 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interrupt
         outcome = "stopped"
         raise
     finally:
+        leave(opened, record, prepared.uuid)
         record.sweep_ended(prepared.uuid, outcome).result()
         record.close()
     _show_end(prepared)
