@@ -176,16 +176,19 @@ def measure_growth(folder: Path, postgresql: str | None, rounds: int) -> None:
 
 
 _OPEN = """
-import resource, sys, time
+import sys, time
+from pathlib import Path
 import optuna
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 kind, url = sys.argv[1:]
 from sweeper.record import Storage
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def megabytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+before = megabytes()
 began = time.perf_counter()
 storage = Storage(url) if kind == "ours" else optuna.storages._CachedStorage(optuna.storages.RDBStorage(url))
 count = len(storage.get_all_trials(1, deepcopy=False))
-print(time.perf_counter() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(time.perf_counter() - began, megabytes() - before)
 """
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
+
+from sweeper.record.optuna_rows import OptunaRows
+from sweeper.record.statement import raw
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -37,6 +42,30 @@ class Batch:
         if found is None:
             found = self.parts[kind] = kind(self.connection)
         return cast(P, found)
+
+    def fetch(self) -> None:
+        """Read, and lock, what the writes have asked for."""
+        for part in self.parts.values():
+            part.fetch()
+
+    def flush(self) -> None:
+        """Write the rows that the writes have left."""
+        for part in self.parts.values():
+            part.flush()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send PostgreSQL the statements of this block at once: asking and telling take 6 round trips instead of 13.
+
+        Only where all of them are the driver's own, which those of `OptunaRows` are: SQLAlchemy finds no rows in a
+        pipeline, and COPY is not allowed there.
+        """
+        driver = raw(self.connection)
+        if self.connection.dialect.name == "postgresql" and self.parts.keys() <= {OptunaRows}:
+            with driver.pipeline():
+                yield
+        else:
+            yield
 
 
 class Write(Protocol[T_co]):

@@ -121,7 +121,7 @@ class NewTrial:
     children: tuple[ChildRow, ...] = ()  # of the template
 
     def prepare(self, batch: Batch) -> None:
-        batch.part(OptunaRows).want_study(self.study_id)
+        batch.part(OptunaRows).want_number(self.study_id)
 
     def apply(self, batch: Batch) -> FrozenTrial:
         part = batch.part(OptunaRows)
@@ -249,7 +249,7 @@ class Claim:
     now: datetime  # UTC without a zone
 
     def prepare(self, batch: Batch) -> None:
-        batch.part(OptunaRows).want_study(self.study_id)
+        batch.part(OptunaRows).want_number(self.study_id)
 
     def apply(self, batch: Batch) -> Claimed | None:
         part = batch.part(OptunaRows)

@@ -45,14 +45,13 @@ class Link:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """The connection in a transaction that writes, rolled back unless the caller ends it. On SQLite this waits in
-        line with the other processes, while this one may go on reading.
+        """The connection for a transaction that writes. On SQLite this waits in line with the other processes, while
+        this one may go on reading.
         """
         if self._turn is not None:
             self._turn.take(_TURN_S)
         try:
             with self.held() as connection:
-                raw(connection).execute("BEGIN" if self._turn is None else "BEGIN IMMEDIATE")
                 yield connection
         finally:
             if self._turn is not None:
@@ -99,6 +98,10 @@ class Link:
         if self.dialect == "sqlite":
             return self._generation, raw(connection).execute("PRAGMA data_version").fetchone()
         return object()
+
+    def begin(self, connection: Connection) -> None:
+        """Start a transaction that writes."""
+        raw(connection).execute("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
 
     def commit(self, connection: Connection) -> None:
         """End the transaction; when this raises, whether it was committed is unknown."""

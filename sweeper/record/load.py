@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, select
 
 from sweeper.record.optuna_rows import (
+    studies,
     to_local,
     trial_params,
     trial_points,
@@ -20,6 +22,7 @@ from sweeper.record.optuna_rows import (
     trial_values,
     trials,
 )
+from sweeper.record.statement import Sql
 
 _CHUNK = 500  # ids in one statement
 
@@ -35,7 +38,11 @@ _COLUMNS = (
 )
 _NEW = select(*_COLUMNS).where(_AFTER).order_by(trials.c.trial_id)
 _AGAIN = select(*_COLUMNS).where(trials.c.trial_id.in_(bindparam("ids", expanding=True)))
-_NEW_STATES = select(trials.c.trial_id, trials.c.state).where(_AFTER)
+_NEWS = (
+    select(studies.c.study_name, trials.c.trial_id, trials.c.state)
+    .outerjoin(trials, (trials.c.study_id == studies.c.study_id) & (trials.c.trial_id > bindparam("after")))
+    .where(studies.c.study_id == bindparam("study"))
+)
 _STATES = select(trials.c.trial_id, trials.c.state).where(trials.c.trial_id.in_(bindparam("ids", expanding=True)))
 
 
@@ -78,10 +85,20 @@ def trials_with(connection: Connection, ids: Sequence[int]) -> list[FrozenTrial]
     return found
 
 
-def states_after(connection: Connection, study_id: int, after: int) -> dict[int, TrialState]:
-    """The states, by id, of a study's trials whose id is greater than `after`."""
-    rows = connection.execute(_NEW_STATES, {"study": study_id, "after": after})
-    return dict(rows.all())
+def news(connection: Connection, study_id: int, after: int) -> tuple[str, dict[int, TrialState]]:
+    """A study's name, and by id the states of its trials whose id is greater than `after`. Raises KeyError.
+
+    This is asked before every read on PostgreSQL, which does not say whether anything was written since.
+    """
+    found = _news(connection.dialect.name).run(connection, {"study": study_id, "after": after}).fetchall()
+    if not found:
+        raise KeyError(f"there is no study with the id {study_id}")
+    return found[0][0], {trial_id: TrialState[state] for _, trial_id, state in found if trial_id is not None}
+
+
+@functools.cache
+def _news(dialect: str) -> Sql:
+    return Sql(dialect, _NEWS)
 
 
 def states_of(connection: Connection, ids: Sequence[int]) -> dict[int, TrialState]:

@@ -21,6 +21,8 @@ from sweeper.record import load, studies
 from sweeper.record.link import Link, Unreachable
 from sweeper.record.mirror import Mirror
 
+_NO_ID = 2**31 - 1  # the greatest that Optuna's tables hold
+
 T = TypeVar("T")
 
 
@@ -116,7 +118,7 @@ class Memory:
         if mirror is not None and version == mirror.version and not mirror.stale:
             return mirror
         try:
-            name = studies.name_of(connection, study_id)
+            name, new = load.news(connection, study_id, _NO_ID if mirror is None else mirror.seen)
         except KeyError:
             self.forget(study_id)
             raise
@@ -126,7 +128,6 @@ class Memory:
             read = load.trials_after(connection, study_id, -1)
             seen = max((trial._trial_id for trial in read), default=-1)
         else:
-            new = load.states_after(connection, study_id, mirror.seen)
             with self.lock:
                 again = [trial_id for trial_id in new if trial_id not in mirror.numbers]
                 open_before = sorted((mirror.unfinished | mirror.stale).difference(again))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
 
 from sweeper.record.statement import Sql, is_one_of, listed, upsert
 
@@ -36,6 +36,14 @@ _CHILDREN: dict[Table, tuple[tuple[str, str], tuple[str, ...]]] = {  # each with
     trial_points: (("trial_id", "step"), ("intermediate_value", "intermediate_value_type")),
     study_user_attrs: (("study_id", "key"), ("value_json",)),
     study_system_attrs: (("study_id", "key"), ("value_json",)),
+}
+
+_NEW_IDS = {
+    "sqlite": """
+        WITH RECURSIVE place(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM place WHERE i < :count)
+        SELECT i + (SELECT coalesce(max(trial_id), 0) FROM trials) FROM place
+    """,
+    "postgresql": "SELECT nextval(pg_get_serial_sequence('trials', 'trial_id')) FROM generate_series(1, :count)",
 }
 
 
@@ -65,42 +73,59 @@ class OptunaRows:
         self._sql = _statements(self._dialect)
         self._wanted_studies: set[int] = set()
         self._wanted_trials: set[int] = set()
+        self._wanted_ids = 0
+        self._ids: deque[int] = deque()  # for trials to come
+        self._new: list[int] = []
         self._changed: set[int] = set()
         self._rows: defaultdict[Table, dict[tuple[Any, ...], dict[str, Any]]] = defaultdict(dict)
 
     def want_study(self, study_id: int) -> None:
-        """Lock a study, to give out numbers in it."""
+        """Lock a study, to change it."""
         self._wanted_studies.add(study_id)
+
+    def want_number(self, study_id: int) -> None:
+        """Lock a study, to add a trial to it."""
+        self._wanted_studies.add(study_id)
+        self._wanted_ids += 1
 
     def want_trial(self, trial_id: int) -> None:
         """Lock a trial, to change it."""
         self._wanted_trials.add(trial_id)
 
     def fetch(self) -> None:
+        """Ask for everything before reading any of it: in a pipeline, reading waits for the server."""
+        numbers, new_ids, locked = [], [], []
         if self._wanted_studies:
             ids = {"ids": listed(self._dialect, self._wanted_studies)}
             if self._dialect == "postgresql":  # SQLite has locked everything already
                 self._sql.lock_studies.run(self.connection, ids)
-            for study_id, last in self._sql.last_numbers.run(self.connection, ids):
-                self.last_numbers[study_id] = -1 if last is None else last
+            numbers = self._sql.last_numbers.run(self.connection, ids)
+        if self._wanted_ids:  # taken under the lock, so that a study's trials become visible in the order of their ids
+            new_ids = self._sql.new_ids.run(self.connection, {"count": self._wanted_ids})
         if self._wanted_trials:
-            self._lock(self._wanted_trials)
+            ids = {"ids": listed(self._dialect, self._wanted_trials)}
+            locked = self._sql.lock_trials.run(self.connection, ids)
+        for study_id, last in numbers:
+            self.last_numbers[study_id] = -1 if last is None else last
+        self._ids.extend(trial_id for (trial_id,) in new_ids)
+        self._learn(locked)
 
     def lock_trial(self, trial_id: int) -> TrialRow:
         """A trial's row, locked; it is known to exist."""
         if trial_id not in self.trials:
-            self._lock([trial_id])
+            ids = {"ids": listed(self._dialect, [trial_id])}
+            self._learn(self._sql.lock_trials.run(self.connection, ids))
         return self.trials[trial_id]
 
     def waiting(self, study_id: int, among: Iterable[int], after: int) -> list[int]:
         """The ids of a study's WAITING trials, in order: of those in `among`, and of those greater than `after`."""
         bounds = {"ids": listed(self._dialect, among), "study": study_id, "after": after}
         found = {trial_id: TrialState[state] for trial_id, state in self._sql.states.run(self.connection, bounds)}
-        known = {trial_id: self.trials[trial_id].state for trial_id in found if trial_id in self.trials}
+        known = {trial_id: row.state for trial_id, row in self.trials.items() if row.study_id == study_id}
         return sorted(one for one, state in (found | known).items() if state == TrialState.WAITING)
 
-    def _lock(self, trial_ids: Iterable[int]) -> None:
-        for row in self._sql.lock_trials.run(self.connection, {"ids": listed(self._dialect, trial_ids)}):
+    def _learn(self, rows: Iterable[Any]) -> None:
+        for row in rows:
             self.trials[row[0]] = TrialRow(
                 row[1], row[2], TrialState[row[3]], _from_driver(row[4]), _from_driver(row[5])
             )
@@ -108,11 +133,11 @@ class OptunaRows:
     def new_trial(
         self, study_id: int, state: TrialState, start: datetime | None, complete: datetime | None
     ) -> tuple[int, int]:
-        """Insert a trial; returns its id and its number. Raises KeyError where there is no such study."""
+        """Add a trial; returns its id and its number. Raises KeyError where there is no such study."""
         row = TrialRow(study_id, self.last_number(study_id) + 1, state, start, complete)
-        columns = {"study_id": study_id, "number": row.number, **self._columns_of(row)}
-        (trial_id,) = self._sql.new_trial.run(self.connection, columns).fetchone()
+        trial_id = self._ids.popleft()
         self.last_numbers[study_id] = row.number
+        self._new.append(trial_id)
         self.trials[trial_id] = row
         return trial_id, row.number
 
@@ -143,10 +168,16 @@ class OptunaRows:
         self._rows[table][owner, key] = {names[0]: owner, names[1]: key, **columns}
 
     def flush(self) -> None:
+        new = [{"id": one, **self._place_of(one), **self._columns_of(self.trials[one])} for one in self._new]
+        self._sql.new_trial.run_all(self.connection, new)
         changed = [{"id": one, **self._columns_of(self.trials[one])} for one in sorted(self._changed)]
         self._sql.change_trial.run_all(self.connection, changed)
         for table, rows in self._rows.items():
             self._sql.put[table].run_all(self.connection, list(rows.values()))
+
+    def _place_of(self, trial_id: int) -> dict[str, object]:
+        row = self.trials[trial_id]
+        return {"study_id": row.study_id, "number": row.number}
 
     def _columns_of(self, row: TrialRow) -> dict[str, object]:
         def stored(time: datetime | None) -> object:
@@ -187,8 +218,10 @@ class _Statements:
             "datetime_start": bindparam("new_start", type_=trials.c.datetime_start.type),
             "datetime_complete": bindparam("new_complete", type_=trials.c.datetime_complete.type),
         }
-        new = insert(trials).values(changes).values(number=bindparam("number"), study_id=bindparam("study_id"))
-        self.new_trial = Sql(dialect, new.returning(trials.c.trial_id))
+        place: dict[str, Any] = {name: bindparam(name) for name in ("number", "study_id")}
+        new = insert(trials).values(trial_id=bindparam("id"), **place, **changes)
+        self.new_trial = Sql(dialect, new.inline())
+        self.new_ids = Sql(dialect, text(_NEW_IDS[dialect]))
         self.change_trial = Sql(dialect, update(trials).where(trials.c.trial_id == bindparam("id")).values(changes))
         self.put = {
             table: Sql(dialect, upsert(dialect, table, *others, key=key)) for table, (key, others) in _CHILDREN.items()

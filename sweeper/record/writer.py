@@ -157,11 +157,7 @@ class Writer:
         for attempt in itertools.count():
             try:
                 with self.link.writing() as connection:
-                    if self._is_first(connection):
-                        answers = _decide(connection, taken)
-                        self.link.commit(connection)
-                    else:  # the attempt before was committed; only the answer to it was lost
-                        self.link.roll_back(connection)
+                    self._transact(connection, taken, answers)
                     _announce(taken, answers)
                 break
             except Exception as error:
@@ -193,16 +189,35 @@ class Writer:
         for waiting, answer in zip(taken, answers, strict=True):
             _resolve(waiting, answer)
 
-    def _is_first(self, connection: Connection) -> bool:
-        """Mark the transaction with its number; False when that number is in the database already.
+    def _transact(self, connection: Connection, taken: list[_Waiting], answers: list[_Answer]) -> None:
+        """Commit the writes, with what they came to in `answers`; they stay as they are where the attempt before was
+        committed, and only the answer to it was lost.
+        """
+        batch = Batch(connection)
+        for waiting in taken:
+            waiting.write.prepare(batch)
+        with batch.together():
+            self.link.begin(connection)
+            mark = self._put_mark(connection)
+            batch.fetch()
+        if mark is not None and mark.fetchone() is None:
+            self.link.roll_back(connection)
+            return
+        answers[:] = [_answer(waiting.write, batch) for waiting in taken]
+        with batch.together():
+            batch.flush()
+            self.link.commit(connection)
+
+    def _put_mark(self, connection: Connection) -> Any:
+        """Mark the transaction with its number; no row comes back when that number is in the database already.
 
         An earlier attempt whose end the server has not decided yet holds the writer's row: this waits for it. SQLite
         has no wire on which an answer could be lost: a COMMIT that failed there was none.
         """
         if self.link.dialect == "sqlite":
-            return True
+            return None
         row = {"writer": self._key, "seq": self._seq, "written_at": time.time()}
-        return self._mark.run(connection, row).fetchone() is not None
+        return self._mark.run(connection, row)
 
     def _isolate(self, taken: list[_Waiting], error: Exception) -> None:
         if len(taken) > 1:
@@ -214,18 +229,6 @@ class Writer:
             refused.__cause__ = error
             error = refused
         self._settle(taken, [_Answer(error=error)])
-
-
-def _decide(connection: Connection, taken: list[_Waiting]) -> list[_Answer]:
-    batch = Batch(connection)
-    for waiting in taken:
-        waiting.write.prepare(batch)
-    for part in batch.parts.values():
-        part.fetch()
-    answers = [_answer(waiting.write, batch) for waiting in taken]
-    for part in batch.parts.values():
-        part.flush()
-    return answers
 
 
 def _answer(write: Write[Any], batch: Batch) -> _Answer:
