@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     )
     from sweeper.record import Storage
     from sweeper.run.seed import seed_everything
-    from sweeper.run.training import checkpoint_dir, log, report, should_prune
+    from sweeper.run.training import (
+        checkpoint_dir,
+        log,
+        log_test,
+        report,
+        save_artifact,
+        should_prune,
+        use_data,
+    )
 
 __version__ = "0.1.0"
 
@@ -34,15 +42,29 @@ __all__ = [
     "TrialsFailed",
     "checkpoint_dir",
     "log",
+    "log_test",
     "report",
+    "save_artifact",
     "seed_everything",
     "should_prune",
+    "use_data",
 ]
 
 _ROOMS = {
     "Storage": "sweeper.record",
     "seed_everything": "sweeper.run.seed",
-    **dict.fromkeys(("checkpoint_dir", "log", "report", "should_prune"), "sweeper.run.training"),
+    **dict.fromkeys(
+        (
+            "checkpoint_dir",
+            "log",
+            "log_test",
+            "report",
+            "save_artifact",
+            "should_prune",
+            "use_data",
+        ),
+        "sweeper.run.training",
+    ),
 }
 
 

@@ -41,6 +41,7 @@ from sweeper.desk import Desk
 from sweeper.enqueue import enqueue
 from sweeper.errors import ConfigError, Interrupted, SweeperError, TrialsFailed
 from sweeper.history import History
+from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
 from sweeper.launch import Launcher
 from sweeper.objective import Objective
@@ -158,6 +159,11 @@ def _settings(node: DictConfig) -> Settings:
         problems.append(f"hydra.sweeper.require is {settings.require!r}; it must be one of {', '.join(REQUIRE)}")
     if settings.resources.cpus < 0 or settings.resources.gpus < 0:
         problems.append("hydra.sweeper.resources: cpus and gpus must be 0 or more")
+    problems += [
+        f"hydra.sweeper.collect has {pattern!r}; give patterns below a run's folder, such as '*.pt' or 'weights/**'"
+        for pattern in settings.collect
+        if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/")
+    ]
     name = settings.study_name
     if name is not None and not (0 < len(name) <= 200 and name.isprintable() and name.strip() == name):
         problems.append(f"hydra.sweeper.study_name is {name!r}; give 1 to 200 printable characters")
@@ -189,6 +195,7 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interrupt
     record.code_taken(code_row(prepared.code))
     begin = record.sweep_joined if settings.join else record.sweep_opened
     begin(_row(multirun, prepared, opened)).result()
+    prepared.store.sign(shown(settings.storage))
     outcome = "failed"
     try:
         take_over(opened, record)
@@ -308,6 +315,8 @@ def _composer_of_specs(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
             trial_folder=folder,
             limits=prepared.attempts.limits,
             code=prepared.code.snapshot.code,
+            artifacts=prepared.store.url,
+            collect=tuple(prepared.settings.collect),
         )
 
     return spec

@@ -64,6 +64,8 @@ class TrialSpec:
     limits: Limits = Limits()
     code: str | None = None  # sha256 of the sweep's code snapshot
     reproduces: str | None = None  # the run that this one repeats
+    artifacts: str = ""  # URL of the store; nothing is kept without one
+    collect: tuple[str, ...] = ()  # patterns of what is kept of the folder when the run ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,48 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """`sweeper.log_test`: metrics on data that selects nothing; each event is one look at that data."""
+
+    run: str
+    seq: int
+    time: float
+    step: int | None
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that the run keeps; it is in the store, or `error` says why not."""
+
+    run: str
+    seq: int
+    time: float
+    name: str  # within the run, folders parted by /
+    kind: str  # model, figure, table, log, config, …
+    size: int  # bytes
+    sha256: str | None
+    error: str | None = None
+    shown_as: str | None = None  # the id under which Optuna's artifact API finds it, where it is shown there
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """`sweeper.use_data`: what the run reads; `error` says why there is no digest."""
+
+    run: str
+    seq: int
+    time: float
+    name: str
+    url: str  # a path or a URL, secrets masked
+    files: int
+    size: int  # bytes in all
+    sha256: str | None  # of the file, or of a folder's manifest
+    manifest: bool  # whether it is a folder, whose manifest is in the store
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a run ended; the last event of every run, whoever had to write it."""
 
@@ -147,4 +191,4 @@ class Request:
     host: str
 
 
-Event = Started | Captured | Measured | Reported | Ended
+Event = Started | Captured | Measured | Reported | Looked | Saved | Used | Ended

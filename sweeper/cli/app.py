@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from sweeper.cli.artifacts import artifacts
 from sweeper.cli.best import best
 from sweeper.cli.db import db
+from sweeper.cli.gc import gc
+from sweeper.cli.get import get
 from sweeper.cli.importance import importance
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
 from sweeper.cli.show import show
+from sweeper.cli.verify import verify
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -21,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (launch, ls, show, best, importance):
+for verb in (launch, ls, show, best, importance, artifacts, get, verify, gc):
     app.command()(verb)
 app.add_typer(db, name="db")
 

@@ -25,6 +25,16 @@ Storage = Annotated[
         help="The database: sqlite:///FILE or postgresql://…",
     ),
 ]
+Artifacts = Annotated[
+    str | None,
+    typer.Option(
+        "--artifacts",
+        envvar="SWEEPER_ARTIFACTS",
+        metavar="URL",
+        help="The artifact store, where it is not the one on record.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 

@@ -16,7 +16,7 @@ from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
 
 if TYPE_CHECKING:
-    from sweeper.history import History, StudyRow, SweepRow, TrialRow
+    from sweeper.history import History, Looks, StudyRow, SweepRow, TrialRow
 
 _BEST = 5
 _NEWEST = 10
@@ -58,6 +58,7 @@ def record(history: History, name: str) -> dict[str, object]:
     return {
         **machine.record(history.study(name)),
         "failures": history.failures(name),
+        "test_looks": machine.record(history.test_looks(name)),
         "space": history.space(name),
         "launches": [machine.record(sweep) for sweep in history.sweeps(name)],
         "trials": [machine.record(trial) for trial in history.trials(name)],
@@ -79,8 +80,17 @@ def _facts(history: History, study: StudyRow, failures: Mapping[str, int]) -> li
     if study.started_at is not None:
         started = f"{text.moment(study.started_at)}, last activity {text.ago(study.last_activity_at, now)}"
         facts.append(("started", started))
+    looks = history.test_looks(study.name)
+    if looks.looks:
+        facts.append(("test data", looks_in_words(looks)))
     facts.append(("database", text.printable(history.where)))
     return facts
+
+
+def looks_in_words(looks: Looks) -> str:
+    """How often test data was looked at; what is chosen by it is no test any more."""
+    times = f"{text.count(looks.looks, 'look')} by {text.count(looks.trials, 'trial')}"
+    return f"{times}; choosing among them makes them selecting metrics" if looks.trials > 1 else times
 
 
 def counts(study: StudyRow, failures: Mapping[str, int]) -> Text:

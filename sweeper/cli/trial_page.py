@@ -16,11 +16,12 @@ from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
 
 if TYPE_CHECKING:
-    from sweeper.history import BestRow, Curve, History, RunRow, StudyRow, TrialDetail, TrialName
+    from sweeper.history import ArtifactRow, BestRow, Curve, History, RunRow, StudyRow, TrialDetail, TrialName
 
 _LOG = "trial.log"
 _LOG_LINES = 15
 _DIFFERENCES = 15
+_ALWAYS_KEPT = ("log", "config")
 _ABSENT = object()
 
 
@@ -45,6 +46,8 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
     if curves:
         screen.heading("metrics")
         screen.table(_curves_table(curves, screen))
+    if run:
+        _show_kept(history, run.run, screen)
     if trial.user_attrs:
         screen.heading("attributes")
         screen.facts([(text.printable(key), screen.value(found)) for key, found in trial.user_attrs.items()])
@@ -61,6 +64,9 @@ def record(history: History, name: TrialName) -> dict[str, object]:
     found = machine.record(trial)
     for run in found["runs"]:
         run["metrics"] = history.last_metrics(run["run"])
+        run["test_metrics"] = {name: machine.record(test) for name, test in history.test_metrics(run["run"]).items()}
+        run["artifacts"] = [machine.record(row) for row in history.artifacts(run["run"])]
+        run["data"] = [machine.record(row) for row in history.data(run["run"])]
     return {"study": name.study, **found}
 
 
@@ -176,6 +182,26 @@ def _curves_table(curves: Mapping[str, Curve], screen: Screen) -> Table:
             )
         )
     return Table(columns, tuple(rows))
+
+
+def _show_kept(history: History, run: str, screen: Screen) -> None:
+    """Test metrics, which select nothing, and what the run keeps."""
+    tests = history.test_metrics(run)
+    if tests:
+        screen.heading("test metrics")
+        columns = (Column("metric"), Column("last", is_number=True), Column("looks", is_number=True))
+        rows = ((text.printable(name), screen.value(test.value), str(test.looks)) for name, test in tests.items())
+        screen.table(Table(columns, tuple(rows)))
+    kept = [row for row in history.artifacts(run) if row.kind not in _ALWAYS_KEPT]
+    if kept:
+        screen.heading("artifacts")
+        columns = (Column("file"), Column("kind"), Column("size", is_number=True))
+        screen.table(Table(columns, tuple(_artifact_cells(row) for row in kept)))
+
+
+def _artifact_cells(row: ArtifactRow) -> tuple[str, str, str]:
+    size = "not kept" if row.sha256 is None else text.size(row.size)
+    return text.printable(row.name), text.printable(row.kind), size
 
 
 def _show_end(run: RunRow, screen: Screen) -> None:

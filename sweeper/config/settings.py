@@ -94,6 +94,7 @@ class Settings:
     launcher: str = "ray"  # ray | inline
     ray: Ray = field(default_factory=Ray)
     resources: Resources = field(default_factory=Resources)
+    collect: list[str] = field(default_factory=list)  # patterns of files of a run's folder that are kept, e.g. "*.pt"
     artifacts: str = "${oc.env:SWEEPER_ARTIFACTS,./artifacts}"  # where they lie: a folder or any URL of fsspec
     trial: Trial = field(default_factory=Trial)
     require: str = "nothing"  # nothing | snapshot: the code is kept whole | clean: all of it is committed

@@ -6,13 +6,18 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sweeper.errors import NotFound
-from sweeper.history import best, lookup, origin, runs, studies, trials
+from sweeper.history import best, kept, lookup, origin, runs, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
 from sweeper.history.rows import (
+    ArtifactRow,
     BestRow,
+    BlobUse,
     CodeRow,
     Curve,
+    DataRow,
     EnvironmentRow,
+    HeldOut,
+    Looks,
     RunRow,
     StudyRow,
     SweepRow,
@@ -145,6 +150,46 @@ class History:
         """Every metric of a run over its steps, by name."""
         with reading(self._engine, self.where) as connection:
             return runs.curves(connection, run)
+
+    def artifacts(self, run: str) -> list[ArtifactRow]:
+        """The files that a run keeps, by name."""
+        with reading(self._engine, self.where) as connection:
+            return kept.artifacts_of(connection, run)
+
+    def data(self, run: str) -> list[DataRow]:
+        """The data that a run read, by name."""
+        with reading(self._engine, self.where) as connection:
+            return kept.data_of(connection, run)
+
+    def test_metrics(self, run: str) -> dict[str, HeldOut]:
+        """The test metrics of a run: they select nothing, and looks at them are counted."""
+        with reading(self._engine, self.where) as connection:
+            return kept.test_metrics_of(connection, run)
+
+    def test_looks(self, study: str) -> Looks:
+        """How often a study's runs have looked at test data."""
+        with reading(self._engine, self.where) as connection:
+            return kept.looks(connection, study)
+
+    def blob_uses(self) -> list[BlobUse]:
+        """Every file on record that should be in a store."""
+        with reading(self._engine, self.where) as connection:
+            return list(kept.uses(connection))
+
+    def blobs(self) -> set[str]:
+        """The sha256 of everything on record that may be in a store, code snapshots included."""
+        with reading(self._engine, self.where) as connection:
+            return kept.blobs(connection)
+
+    def artifact_stores(self) -> list[str]:
+        """The URLs of the stores that sweeps have written to."""
+        with reading(self._engine, self.where) as connection:
+            return kept.stores(connection)
+
+    def earliest_open_sweep(self) -> float | None:
+        """When the oldest sweep began that has not ended."""
+        with reading(self._engine, self.where) as connection:
+            return kept.earliest_open(connection)
 
     def last_metrics(self, run: str) -> dict[str, float]:
         """The value at the last step of each metric of a run."""

@@ -7,12 +7,12 @@ import datetime
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from sweeper.errors import ArtifactError
 from sweeper.provenance.secret import masked_text
-from sweeper.provenance.store import Blob, StoredBlob, blob_path, digest_of, is_digest, missing
+from sweeper.provenance.store import Blob, StoredBlob, blob_path, digest_of, is_digest, missing, signature_path
 
 _FRESH_S = 12 * 3600.0  # how long a blob counts as used since it was written; nothing can be touched there
 
@@ -41,13 +41,16 @@ class RemoteStore:
         place = self._place(blob.sha256)
         with self._explained():
             found = self._found(place)
-            if found is None or found.used_at < time.time() - _FRESH_S:
+            if found is None or found.size != blob.size or found.used_at < time.time() - _FRESH_S:
                 content.seek(0)
                 self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
                 with self._one_at_a_time, self._fs.transaction, self._fs.open(place, "wb") as file:
                     # Within a transaction a file has its name once it is whole.
                     shutil.copyfileobj(content, file, 1 << 20)
         return blob
+
+    def put_soon(self, content: BinaryIO) -> Blob:
+        return self.put(content)
 
     def open(self, sha256: str) -> BinaryIO:
         place = self._place(sha256)
@@ -77,6 +80,24 @@ class RemoteStore:
             name = path.rpartition("/")[2]
             if is_digest(name):
                 yield StoredBlob(name, int(info["size"]), self._modified_at(path, info))
+
+    def link(self, sha256: str, alias: str) -> None:
+        """An object has one name."""
+
+    def sign(self, database: str) -> None:
+        note = f"{self._root}/{signature_path(database)}"
+        with self._explained():
+            if not self._fs.exists(note):
+                self._fs.makedirs(note.rpartition("/")[0], exist_ok=True)
+                self._fs.pipe_file(note, database.encode())
+
+    def databases(self) -> Mapping[str, str]:
+        with self._explained():
+            try:
+                notes = self._fs.find(f"{self._root}/databases")
+            except FileNotFoundError:
+                return {}
+            return {note: self._fs.cat_file(note).decode() for note in notes}
 
     def _found(self, place: str) -> StoredBlob | None:
         self._fs.invalidate_cache(place.rpartition("/")[0])

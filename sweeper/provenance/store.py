@@ -4,6 +4,8 @@ A store is a folder by default and any fsspec URL (s3://, gs://, …) otherwise;
 (tests/contracts/store.py). A blob is written beside its place and then moved, so that what has a name is whole:
 
     ROOT/sha256/3f/3f786850e387550fdac8…   the content, never changed once it is there
+    ROOT/optuna/<sha256>-3f786850          a second link to it, for Optuna's FileSystemArtifactStore("ROOT/optuna")
+    ROOT/databases/8f14e45f                the name of a database that points to blobs here
     ROOT/incoming/                         what is being written; left over only where a writer was killed
 
 The name inside a run, its kind and its size are the record's; a store knows bytes alone, and may be moved.
@@ -15,7 +17,7 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +56,10 @@ class Store(Protocol):
         """Store a seekable file from its beginning; durable when it returns, and free where the bytes are known."""
         ...
 
+    def put_soon(self, content: BinaryIO) -> Blob:
+        """As `put`, but a power cut within the next half minute may take it: for small things that come often."""
+        ...
+
     def open(self, sha256: str) -> BinaryIO:
         """The content, to be read and closed. Raises NotFound where there is none."""
         ...
@@ -66,12 +72,24 @@ class Store(Protocol):
         """Every blob, in no order."""
         ...
 
+    def link(self, sha256: str, alias: str) -> None:
+        """Show a blob to Optuna under an id of its own, where the store can; the id begins with the digest."""
+        ...
+
+    def sign(self, database: str) -> None:
+        """Note that a database points to blobs of this store; without it, others could take them for garbage."""
+        ...
+
+    def databases(self) -> Mapping[str, str]:
+        """The databases that point to blobs of this store, each by the place of the note."""
+        ...
+
 
 def open_store(url: str) -> Store:
     """The store at a path, a file:// URL or any other URL of fsspec; nothing is created before the first `put`."""
     if url.startswith("file://"):
         return FolderStore(Path(url.removeprefix("file://")))
-    if _URL.match(url):
+    if has_scheme(url):
         from sweeper.provenance.remote_store import RemoteStore
 
         return RemoteStore(url)
@@ -88,6 +106,12 @@ class FolderStore:
         self.url = str(self.root)
 
     def put(self, content: BinaryIO) -> Blob:
+        return self._put(content, os.fsync)
+
+    def put_soon(self, content: BinaryIO) -> Blob:
+        return self._put(content, lambda _: None)
+
+    def _put(self, content: BinaryIO, settle: Callable[[int], None]) -> Blob:
         content.seek(0)
         beside = self.root / "incoming" / uuid.uuid4().hex
         try:
@@ -95,9 +119,9 @@ class FolderStore:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "wb") as file:
                 blob = _copied(content, file)
                 place = self._place(blob.sha256)
-                if not _used_again(place):
+                if not _used_again(place, blob.size):
                     file.flush()
-                    os.fsync(file.fileno())
+                    settle(file.fileno())
                     place.parent.mkdir(parents=True, exist_ok=True)
                     beside.rename(place)
         except OSError as error:
@@ -126,6 +150,8 @@ class FolderStore:
             if aside.stat().st_mtime >= used_before:
                 aside.rename(place)
                 return False
+            for link in (self.root / "optuna").glob(f"{sha256}-*"):
+                link.unlink(missing_ok=True)
             aside.unlink()
         except FileNotFoundError:
             return True
@@ -139,6 +165,26 @@ class FolderStore:
                 if is_digest(place.name):
                     found = place.stat()
                     yield StoredBlob(place.name, found.st_size, found.st_mtime)
+
+    def link(self, sha256: str, alias: str) -> None:
+        shown = self.root / "optuna" / alias
+        with suppress(FileExistsError, PermissionError, NotImplementedError):  # some file systems have no links
+            shown.parent.mkdir(parents=True, exist_ok=True)
+            os.link(self._place(sha256), shown)
+
+    def sign(self, database: str) -> None:
+        note = self.root / signature_path(database)
+        if not note.exists():
+            beside = note.with_suffix(f".{uuid.uuid4().hex}")
+            try:
+                note.parent.mkdir(parents=True, exist_ok=True)
+                beside.write_text(database, encoding="utf-8")
+                beside.rename(note)
+            except OSError as error:
+                raise ArtifactError(f"{self.root} cannot be written ({error}): {_ADVICE}") from error
+
+    def databases(self) -> Mapping[str, str]:
+        return {str(note): note.read_text(encoding="utf-8") for note in (self.root / "databases").glob("????????")}
 
     def _place(self, sha256: str) -> Path:
         return self.root / blob_path(sha256)
@@ -159,6 +205,16 @@ def blob_path(sha256: str) -> str:
     if not is_digest(sha256):
         raise NotFound(f"{sha256!r:.100} is no sha256: 64 hexadecimal digits, lower case")
     return f"sha256/{sha256[:2]}/{sha256}"
+
+
+def signature_path(database: str) -> str:
+    """Where the note of a database lies below the root."""
+    return f"databases/{hashlib.sha256(database.encode()).hexdigest()[:8]}"
+
+
+def has_scheme(place: str) -> bool:
+    """Whether a place is a URL and no path."""
+    return _URL.match(place) is not None
 
 
 def is_digest(name: str) -> bool:
@@ -182,10 +238,10 @@ def _copied(content: BinaryIO, target: BinaryIO | None) -> Blob:
     return Blob(hashed.hexdigest(), size)
 
 
-def _used_again(place: Path) -> bool:
+def _used_again(place: Path, size: int) -> bool:
     """Note that a blob is used now, so that no collection takes it for forgotten; False where it is to be written."""
     try:
         os.utime(place)
+        return place.stat().st_size == size  # a power cut may have left less
     except (FileNotFoundError, PermissionError):  # another user's blob is replaced by the same bytes
         return False
-    return True

@@ -19,7 +19,7 @@ from sweeper.record import optuna_rows as rows
 from sweeper.record.batch import Batch
 from sweeper.record.optuna_rows import OptunaRows, to_local, to_utc
 from sweeper.record.statement import insert_if_absent
-from sweeper.record.tables import metrics, requests, runs, sweeps
+from sweeper.record.tables import OF_RUNS, requests, runs, sweeps, tags
 
 ChildRow = tuple[Table, str | int, dict[str, object]]  # where it belongs, its name, step or objective, its columns
 
@@ -70,7 +70,9 @@ class DropStudy:
         for table in _OF_STUDIES:
             connection.execute(delete(table).where(table.c.study_id == study_id))
         ours = select(runs.c.id).where(runs.c.study == name)
-        connection.execute(delete(metrics).where(metrics.c.run_id.in_(ours)))
+        for table in OF_RUNS:
+            connection.execute(delete(table).where(table.c.run_id.in_(ours)))
+        connection.execute(delete(tags).where(tags.c.study == name))
         connection.execute(delete(runs).where(runs.c.study == name))
         for table in (requests, sweeps):
             connection.execute(delete(table).where(table.c.study == name))

@@ -12,12 +12,24 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from sweeper.errors import LaunchError, NotFound, StorageError
 from sweeper.record.batch import Batch
+from sweeper.record.kept_rows import KeptRows
 from sweeper.record.lease import LEASE_S, Holder, bury, clock, holders, lost
-from sweeper.record.optuna_rows import studies, to_epoch, trials
+from sweeper.record.optuna_rows import OptunaRows, studies, to_epoch, trials
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import insert_if_absent
-from sweeper.record.tables import code, metrics, runs, sweeps
-from sweeper.trial import Captured, Ended, Event, Measured, Reported, Started, TrialSpec
+from sweeper.record.tables import OF_RUNS, code, runs, sweeps
+from sweeper.trial import (
+    Captured,
+    Ended,
+    Event,
+    Looked,
+    Measured,
+    Reported,
+    Saved,
+    Started,
+    TrialSpec,
+    Used,
+)
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
 
@@ -169,7 +181,8 @@ class RunOpened:
                 f"attempt {attempt} of {row['study']}/{row['number']} is on record already: "
                 "another driver runs this trial; end one of the two"
             )
-        batch.connection.execute(delete(metrics).where(metrics.c.run_id == run_id))
+        for table in OF_RUNS:
+            batch.connection.execute(delete(table).where(table.c.run_id == run_id))
         batch.connection.execute(delete(runs).where(runs.c.id == run_id))
 
 
@@ -190,7 +203,7 @@ class Heard:
             if run not in part.ids:
                 raise NotFound(f"the run {run} is not on record: nothing can be written about it")
         for event in self.events:
-            _leave(part, part.ids[event.run], event)
+            _leave(batch, part.ids[event.run], event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +236,8 @@ def columns_of(sweep: str, spec: TrialSpec) -> dict[str, object]:
     }
 
 
-def _leave(part: RunRows, run_id: int, event: Event) -> None:
+def _leave(batch: Batch, run_id: int, event: Event) -> None:
+    part = batch.part(RunRows)
     match event:
         case Started():
             part.started(run_id, {"started_at": event.time, "node": text(event.node), "pid": event.pid})
@@ -235,6 +249,12 @@ def _leave(part: RunRows, run_id: int, event: Event) -> None:
             part.measured(run_id, event.step, event.metrics, event.time, event.seq)
         case Reported():
             part.measured(run_id, event.step, {OBJECTIVE: event.value}, event.time, event.seq)
+        case Looked():
+            batch.part(KeptRows).tested(run_id, event)
+        case Saved():
+            batch.part(KeptRows).saved(run_id, event, batch.part(OptunaRows))
+        case Used():
+            batch.part(KeptRows).used(run_id, event)
         case Ended():
             if event.metrics:
                 part.measured(run_id, part.last_step(run_id), event.metrics, event.time, event.seq)

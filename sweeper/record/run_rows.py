@@ -70,7 +70,7 @@ class RunRows:
         self._last_steps[run_id] = max(self._last_steps.get(run_id, step), step)
         for name, given in values.items():
             value = float(given)
-            self._points.append((run_id, _name(name), step, value if value == value else None, time, seq))
+            self._points.append((run_id, bounded_name(name), step, value if value == value else None, time, seq))
 
     def last_step(self, run_id: int) -> int:
         """The greatest step of a run's points, in the database or in this transaction; 0 without points."""
@@ -94,7 +94,8 @@ class RunRows:
 
 
 @functools.lru_cache(maxsize=4096)
-def _name(name: str) -> str:
+def bounded_name(name: str) -> str:
+    """A name as the tables hold it."""
     return text(name)[:_NAME_LENGTH]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from optuna.trial import TrialState
 
@@ -24,9 +24,9 @@ from sweeper.record.batch import Write
 from sweeper.record.change import Child, LateState, State
 from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded
 from sweeper.record.owner import OwnState
-from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
+from sweeper.trial import Ended, Event, Failure
 
-_EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in (Started, Captured, Measured, Reported, Ended)}
+_EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _TABLES = {
     table.name: table
     for table in (rows.trial_params, rows.trial_points, rows.trial_user_attrs, rows.trial_system_attrs)

@@ -16,6 +16,9 @@ metadata = MetaData()
 _Name = String(512).with_variant(String(512, collation="C"), "postgresql")
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column that says INTEGER
 
+# What stands in such a column is in the artifact store, or names blobs that are: collecting garbage keeps them all.
+BLOBS: dict[object, object] = {"blobs": True}
+
 sweeps = Table(
     "sweeper_sweeps",
     metadata,
@@ -115,7 +118,7 @@ code = Table(
     Column("branch", Text),
     Column("remote", Text),  # its URL, credentials removed
     Column("is_dirty", Boolean),
-    Column("document", Text, nullable=False),  # JSON: tree, diff and files as blobs of the artifact store, submodules
+    Column("document", Text, nullable=False, info=BLOBS),  # JSON: tree, diff, files as blobs of the store, submodules
     Column("taken_at", Double, nullable=False),
 )
 
@@ -131,6 +134,60 @@ metrics = Table(
     sqlite_with_rowid=False,
 )
 
+test_metrics = Table(
+    "sweeper_test_metrics",
+    metadata,
+    Column("run_id", _Id, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),  # of the event, which is one look at the test data
+    Column("name", _Name, primary_key=True),
+    Column("step", BigInteger),
+    Column("value", Double),
+    Column("time", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+artifacts = Table(
+    "sweeper_artifacts",
+    metadata,
+    Column("run_id", _Id, primary_key=True),
+    Column("name", _Name, primary_key=True),  # within the run, folders parted by /
+    Column("kind", String(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), info=BLOBS),  # None: it could not be kept, and `error` says why
+    Column("error", Text),
+    Column("time", Double, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # of the event that brought it; the later one wins
+    Index("ix_sweeper_artifacts_sha256", "sha256"),
+    sqlite_with_rowid=False,
+)
+
+data = Table(
+    "sweeper_data",
+    metadata,
+    Column("run_id", _Id, primary_key=True),
+    Column("name", _Name, primary_key=True),
+    Column("url", Text, nullable=False),  # a path or a URL, secrets masked
+    Column("files", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), info=BLOBS),  # of the file, or of the manifest
+    Column("manifest", Boolean, nullable=False),  # whether it is a folder, whose manifest is in the store
+    Column("error", Text),
+    Column("time", Double, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+tags = Table(
+    "sweeper_tags",
+    metadata,
+    Column("study", _Name, primary_key=True),
+    Column("number", Integer, primary_key=True),  # of the trial; -1: the study itself
+    Column("tag", String(100), primary_key=True),
+    Column("user", String(256), nullable=False),
+    Column("time", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 writers = Table(
     "sweeper_writers",
     metadata,
@@ -139,3 +196,5 @@ writers = Table(
     Column("written_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
+
+OF_RUNS = (metrics, test_metrics, artifacts, data)  # tables whose rows belong to a run and go with it

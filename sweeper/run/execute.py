@@ -15,13 +15,15 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from sweeper.config.recipe import Recipe
+from sweeper.provenance.artifact import Kept
 from sweeper.provenance.capture import Facts
 from sweeper.run import job, seed, training
 from sweeper.run.app import LoadedApp
+from sweeper.run.collect import Collection, saved, used
 from sweeper.run.fence import Fence
 from sweeper.run.journal import Journal, journal_path
-from sweeper.run.outcome import Outcome, of_exception, of_return
-from sweeper.trial import Captured, Ended, Event, Measured, Reported, Started, TrialSpec
+from sweeper.run.outcome import Interruption, Outcome, of_exception, of_return
+from sweeper.trial import Captured, Ended, Event, Looked, Measured, Reported, Started, TrialSpec, Used
 
 _LOOK_EVERY_S = 0.5  # at the fence: a process that was paused finds it later than that
 Judge = Callable[[int], bool]  # step of the last report -> whether to prune; waits for the driver's word
@@ -41,6 +43,7 @@ class JournalledRun:
         self._journal = Journal(journal_path(spec.folder, spec.run))
         self._seq = 0
         self._last_step: int | None = None
+        self._collection = Collection(spec)
         self._began = time.monotonic()
 
     @property
@@ -64,11 +67,33 @@ class JournalledRun:
         self._append(Reported(self._spec.run, self._seq, time.time(), step, value))
         self._last_step = step
 
+    def tested(self, step: int | None, metrics: Mapping[str, float]) -> None:
+        self._append(Looked(self._spec.run, self._seq, time.time(), step, metrics))
+
+    def saved(self, path: Path, kind: str | None, name: str | None) -> list[Kept]:
+        if not self._spec.artifacts:
+            return []
+        found = []
+        for kept in self._collection.save(path, kind, name):
+            self._append(saved(self._spec.run, self._seq, kept))
+            found.append(kept)
+        return found
+
+    def used(self, place: str, name: str) -> Used:
+        event = used(self._spec, self._seq, place, name)
+        self._append(event)
+        return event
+
     def should_prune(self) -> bool:
         return self._last_step is not None and self._judge(self._last_step)
 
     def ended(self, outcome: Outcome) -> Ended:
-        """Write the last event. A run that is pruned keeps the values it reported; it has none of its own."""
+        """Keep the run's files and write the last event.
+
+        A run that is pruned keeps the values it reported; it has none of its own.
+        """
+        runtime_s = time.monotonic() - self._began
+        self._collect()
         event = Ended(
             run=self._spec.run,
             seq=self._seq,
@@ -78,7 +103,7 @@ class JournalledRun:
             failure=outcome.failure,
             error=outcome.error,
             traceback=outcome.traceback,
-            runtime_s=time.monotonic() - self._began,
+            runtime_s=runtime_s,
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             metrics=outcome.metrics or {},
         )
@@ -87,6 +112,11 @@ class JournalledRun:
         self._ring(event)
         self._journal.close()
         return event
+
+    def _collect(self) -> None:
+        with contextlib.suppress(OSError, Interruption):  # no room for the event, or it is not this attempt's to write
+            for kept in self._collection.at_end():
+                self._append(saved(self._spec.run, self._seq, kept))
 
     def _append(self, event: Event) -> None:
         if (now := time.monotonic()) - self._looked_at > _LOOK_EVERY_S:

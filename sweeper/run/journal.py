@@ -15,17 +15,15 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
+from sweeper.trial import Ended, Event, Failure
 
 ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
-_KINDS: Mapping[str, type[Event]] = {
-    kind.__name__.lower(): kind for kind in (Started, Captured, Measured, Reported, Ended)
-}
+_KINDS: Mapping[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 _FIELDS = {kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()}
 
 

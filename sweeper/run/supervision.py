@@ -18,6 +18,7 @@ from typing import BinaryIO
 from optuna.trial import TrialState
 
 from sweeper.run.child import log_path
+from sweeper.run.collect import collect_after_crash
 from sweeper.run.fence import SUPERSEDED, Fence
 from sweeper.run.journal import Journal, JournalReader, decode, journal_path, seal
 from sweeper.run.memory import Kills
@@ -171,6 +172,9 @@ class Supervision:
         with contextlib.suppress(OSError):
             while sign := self._bell.recv(_LONGEST_SIGN):
                 self._last_word += sign if self._last_word else sign[sign.index(b"=") :] if b"=" in sign else b""
+        if not self._has_ended and self._fence.is_open():
+            with contextlib.suppress(OSError):
+                collect_after_crash(self._spec)
         events = self._reader.read()
         if not self._has_ended and not (events and isinstance(events[-1], Ended)):
             own = self._last_word[1:]

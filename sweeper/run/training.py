@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from sweeper.errors import ArtifactError
+
+if TYPE_CHECKING:  # a training script without a sweep pays for none of these
+    from sweeper.provenance.artifact import Kept
+    from sweeper.trial import Used
 
 _REFUSALS_SHOWN = 5  # per run; further ones are only counted
 
@@ -24,8 +31,13 @@ class Run(Protocol):
     def trial_folder(self) -> Path: ...
     def measured(self, step: int, metrics: Mapping[str, float]) -> None: ...
     def reported(self, step: int, value: float) -> None: ...
+    def tested(self, step: int | None, metrics: Mapping[str, float]) -> None: ...
+    def saved(self, path: Path, kind: str | None, name: str | None) -> list[Kept]: ...
+    def used(self, place: str, name: str) -> Used: ...
     def should_prune(self) -> bool: ...
 
+
+P = TypeVar("P", str, os.PathLike[str])
 
 _current: Run | None = None
 _next_step: dict[str, int] = {}
@@ -55,6 +67,55 @@ def log(metrics: Mapping[str, float], step: int | None = None) -> None:
             _guarded_measured(_next_step[name], {name: value})
     elif _is_step(step) and kept:
         _guarded_measured(int(step), kept)
+
+
+def log_test(metrics: Mapping[str, float], step: int | None = None) -> None:
+    """Record metrics on data that no choice may rest on, e.g. `sweeper.log_test({"accuracy": 0.93})` once at the end.
+
+    They stand apart from the metrics of `log`: nothing is pruned, ranked or explained by them. Each call is one look at
+    the test data, and looks are counted. Never raises.
+    """
+    kept = {name: float(x) for name, x in metrics.items() if _is_number(name, x)}
+    if _current is None or not kept or not (step is None or _is_step(step)):
+        return
+    try:
+        _current.tested(None if step is None else int(step), kept)
+    except OSError as error:
+        _refuse(f"sweeper.log_test: {error}")
+
+
+def save_artifact(path: str | os.PathLike[str], kind: str | None = None, name: str | None = None) -> None:
+    """Keep a file or folder of this run, e.g. `sweeper.save_artifact("model.pt")`; found again by `sweeper get`.
+
+    Hashing and copying happen here, in the trial's process, at the speed of the disk; the same bytes are stored once.
+    `kind` (model, figure, table, …) is told from the ending where it is not given, `name` from the path. Never raises:
+    what cannot be kept is said on standard error and on record.
+    """
+    if _current is None:
+        return
+    try:
+        for kept in _current.saved(Path(path), kind, name):
+            if kept.error is not None:
+                _refuse(f"sweeper.save_artifact: {kept.name} is not kept: {kept.error}")
+    except (OSError, ArtifactError, TypeError) as error:
+        _refuse(f"sweeper.save_artifact: {error}")
+
+
+def use_data(path_or_url: P, name: str | None = None) -> P:
+    """Put on record which data this run reads, by its sha256, and return the path or URL as it was given.
+
+    `train = load(sweeper.use_data("data/train.csv"))`. A folder is known by a manifest of its files. What has been
+    hashed once is not read again while size and times stay. Never raises: what cannot be read is on record as such.
+    """
+    if _current is not None:
+        try:
+            place = os.fspath(path_or_url)
+            used = _current.used(place, name or place.rstrip("/").rpartition("/")[2] or place)
+            if used.error is not None:
+                _refuse(f"sweeper.use_data: {used.error}")
+        except (OSError, TypeError) as error:
+            _refuse(f"sweeper.use_data: {error}")
+    return path_or_url
 
 
 def report(value: float, step: int) -> None:

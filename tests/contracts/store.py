@@ -31,6 +31,11 @@ class StoreContract:
         with store.open(blob_of(content).sha256) as file:
             assert file.read() == content
 
+    def test_what_comes_soon_is_found_at_once(self, store: Store) -> None:
+        assert store.put_soon(io.BytesIO(b"epoch 1")) == blob_of(b"epoch 1")
+        with store.open(blob_of(b"epoch 1").sha256) as file:
+            assert file.read() == b"epoch 1"
+
     def test_a_file_is_stored_from_its_beginning(self, store: Store) -> None:
         content = io.BytesIO(b"weights")
         content.seek(3)

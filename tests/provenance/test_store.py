@@ -31,6 +31,16 @@ class TestFolderStore(StoreContract):
         place = tmp_path / "sha256" / blob.sha256[:2] / blob.sha256
         assert place.stat().st_mode & 0o222 == 0
 
+    def test_a_blob_that_a_power_cut_has_emptied_is_written_again(self, tmp_path: Path) -> None:
+        store = FolderStore(tmp_path)
+        blob = store.put(io.BytesIO(b"content"))
+        place = tmp_path / "sha256" / blob.sha256[:2] / blob.sha256
+        place.chmod(0o644)
+        os.truncate(place, 0)
+        store.put(io.BytesIO(b"content"))
+        with store.open(blob.sha256) as file:
+            assert file.read() == b"content"
+
     def test_putting_again_freshens_a_blob_that_was_about_to_be_collected(self, tmp_path: Path) -> None:
         store = FolderStore(tmp_path)
         blob = store.put(io.BytesIO(b"content"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from sweeper.run.journal import ASSUMED, Journal, JournalReader, decode, encode, journal_path, seal, so_far
-from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started
+from sweeper.trial import Captured, Ended, Event, Failure, Looked, Measured, Reported, Saved, Started, Used
 from tests.spec import spec_for
 
 RUN = "a" * 32
@@ -43,6 +43,39 @@ events = st.one_of(
         time=times,
         step=steps,
         metrics=st.dictionaries(texts, numbers, max_size=3),
+    ),
+    st.builds(
+        Looked,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        step=st.none() | steps,
+        metrics=st.dictionaries(texts, numbers, max_size=3),
+    ),
+    st.builds(
+        Saved,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        name=texts,
+        kind=texts,
+        size=seqs,
+        sha256=st.none() | texts,
+        error=st.none() | texts,
+        shown_as=st.none() | texts,
+    ),
+    st.builds(
+        Used,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        name=texts,
+        url=texts,
+        files=seqs,
+        size=seqs,
+        sha256=st.none() | texts,
+        manifest=st.booleans(),
+        error=st.none() | texts,
     ),
     st.builds(Reported, run=st.just(RUN), seq=seqs, time=times, step=steps, value=numbers),
     st.builds(

@@ -19,6 +19,10 @@ def upgrade() -> None:
     _environments()
     _code()
     _metrics()
+    _test_metrics()
+    _artifacts()
+    _data()
+    _tags()
     op.create_table(
         "sweeper_writers",
         sa.Column("writer", sa.String(32), primary_key=True),
@@ -142,15 +146,76 @@ def _code() -> None:
     )
 
 
+def _name() -> sa.types.TypeEngine[str]:
+    return sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
+
+
 def _metrics() -> None:
-    name = sa.String(512).with_variant(sa.String(512, collation="C"), "postgresql")
     op.create_table(
         "sweeper_metrics",
         sa.Column("run_id", _id(), primary_key=True),
-        sa.Column("name", name, primary_key=True),
+        sa.Column("name", _name(), primary_key=True),
         sa.Column("step", sa.BigInteger, primary_key=True),
         sa.Column("value", sa.Double),
         sa.Column("time", sa.Double, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _test_metrics() -> None:
+    op.create_table(
+        "sweeper_test_metrics",
+        sa.Column("run_id", _id(), primary_key=True),
+        sa.Column("seq", sa.BigInteger, primary_key=True),
+        sa.Column("name", _name(), primary_key=True),
+        sa.Column("step", sa.BigInteger),
+        sa.Column("value", sa.Double),
+        sa.Column("time", sa.Double, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _artifacts() -> None:
+    op.create_table(
+        "sweeper_artifacts",
+        sa.Column("run_id", _id(), primary_key=True),
+        sa.Column("name", _name(), primary_key=True),
+        sa.Column("kind", sa.String(32), nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("sha256", sa.String(64)),
+        sa.Column("error", sa.Text),
+        sa.Column("time", sa.Double, nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_sweeper_artifacts_sha256", "sweeper_artifacts", ["sha256"])
+
+
+def _data() -> None:
+    op.create_table(
+        "sweeper_data",
+        sa.Column("run_id", _id(), primary_key=True),
+        sa.Column("name", _name(), primary_key=True),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("files", sa.BigInteger, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("sha256", sa.String(64)),
+        sa.Column("manifest", sa.Boolean, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.Column("time", sa.Double, nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _tags() -> None:
+    op.create_table(
+        "sweeper_tags",
+        sa.Column("study", _name(), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("tag", sa.String(100), primary_key=True),
+        sa.Column("user", sa.String(256), nullable=False),
+        sa.Column("time", sa.Double, nullable=False),
         sqlite_with_rowid=False,
     )
