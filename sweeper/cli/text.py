@@ -143,5 +143,7 @@ def bar(share: float, width: int = 20) -> str:
 
 def _mean(values: Sequence[float]) -> float | None:
     finite = [value for value in values if math.isfinite(value)]
-    # Divided before summing: two values near the largest float must not become infinite.
-    return sum(value / len(finite) for value in finite) if finite else None
+    if not finite:
+        return None
+    # Divided before summing, and held between its extremes: values near the largest float must not become infinite.
+    return min(max(sum(value / len(finite) for value in finite), min(finite)), max(finite))
