@@ -36,34 +36,45 @@ def test_the_wheel_has_the_config_groups_the_migrations_and_the_plugin(wheel: Pa
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "studies/"))]
 
 
-@pytest.mark.slow
-def test_the_wheel_sweeps_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
-    """The environment has our wheel alone of ours; its dependencies are this one's, which took minutes to install."""
-    environment = tmp_path / "env"
-    venv.create(environment, with_pip=False)
-    (site,) = environment.glob("lib/python*/site-packages")
-    zipfile.ZipFile(wheel).extractall(site)
-    ours = next(path for path in map(Path, sys.path) if (path / "optuna").is_dir())
-    borrowed = tmp_path / "dependencies"
-    borrowed.mkdir()
-    for path in ours.iterdir():
-        if "sweeper" not in path.name and path.suffix != ".pth":
-            (borrowed / path.name).symlink_to(path)
-    (site / "dependencies.pth").write_text(f"{borrowed}\n")
-    script = tmp_path / "elsewhere" / "train.py"
-    script.parent.mkdir()
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that has the wheel, what it declares to need, and nothing else."""
+    environment = tmp_path_factory.mktemp("env")
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    constraints = ["--constraint", str(ROOT / "constraints.txt")]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--no-compile", *constraints, str(wheel)]
+    subprocess.run(command, check=True, capture_output=True)
+    return python
+
+
+def sweep(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Three trials of the quadratic study, copied into `folder`, where nothing of ours lies around it."""
+    script = folder / "train.py"
     script.write_bytes((ROOT / "studies" / "quadratic" / "train.py").read_bytes())
     settings = ["hydra.sweeper.n_trials=3", "x=interval(-5, 5)", "hydra.sweeper.storage=sqlite:///s.db"]
-    done = subprocess.run(
-        [str(environment / "bin" / "python"), str(script), "-m", "hydra/sweeper=sweeper", *settings],
+    return subprocess.run(
+        [str(python), str(script), "-m", "hydra/sweeper=sweeper", *settings, *arguments],
         check=False,
-        cwd=script.parent,
+        cwd=folder,
         env={key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "SWEEPER"))},
         capture_output=True,
         text=True,
         timeout=120,
     )
 
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # most of it is pip's
+def test_the_wheel_sweeps_in_an_empty_environment(python: Path, tmp_path: Path) -> None:
+    done = sweep(python, tmp_path)
+
     assert done.returncode == 0, done.stderr
     assert "3 complete" in done.stdout
-    assert (script.parent / "s.db").is_file()
+    assert (tmp_path / "s.db").is_file()
+
+    lacking = sweep(python, tmp_path, "hydra/sweeper/sampler=gp")
+
+    assert lacking.returncode == 2
+    assert "sampler=gp needs torch, which is not installed; type: pip install 'sweeper[gp]'" in lacking.stderr
+    assert "Traceback" not in lacking.stderr
