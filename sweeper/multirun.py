@@ -348,7 +348,16 @@ def _row(multirun: Multirun, prepared: Prepared, study: AskTellStudy) -> SweepRo
         code=prepared.code.snapshot.code,
         root=prepared.code.snapshot.root,
         artifacts=masked(prepared.store.url),
+        defaults=_defaults(prepared.composer),
     )
+
+
+def _defaults(composer: Composer) -> str | None:
+    """The app's config with no override at all; None where it needs one to be composed."""
+    try:
+        return json.dumps(masked(resolve(composer.compose([], 0, "0").config)), default=str)
+    except ConfigError:
+        return None
 
 
 def _show_end(prepared: Prepared) -> None:

@@ -58,6 +58,7 @@ def test_a_sweep_of_an_unmodified_app_is_on_record(launch: Sweep, tmp_path: Path
     (sweep,) = history.sweeps("train")
     assert sweep.outcome == "finished"
     assert sweep.space == {"x": "interval(-5, 5)", "y": "1,2"}
+    assert sweep.defaults == {"x": 0.0, "y": 0.0}
 
 
 @pytest.mark.slow

@@ -9,8 +9,8 @@ import sys
 def main() -> None:
     """Run the command line; what the user can act on ends it with its text on standard error and a status."""
     from sweeper.cli.app import app
-    from sweeper.cli.text import printable
     from sweeper.errors import SweeperError
+    from sweeper.text import printable
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

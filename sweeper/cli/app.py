@@ -15,6 +15,7 @@ from sweeper.cli.get import get
 from sweeper.cli.importance import importance
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
+from sweeper.cli.report import report
 from sweeper.cli.show import show
 from sweeper.cli.verify import verify
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (launch, ls, show, best, importance, artifacts, get, verify, gc):
+for verb in (launch, ls, show, best, importance, report, artifacts, get, verify, gc):
     app.command()(verb)
 app.add_typer(db, name="db")
 

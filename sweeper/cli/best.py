@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper.cli import machine, text
+from sweeper import text
+from sweeper.cli import machine
 from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table

@@ -14,7 +14,7 @@ from typing import Protocol, TextIO
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from sweeper.cli import text
+from sweeper import text
 from sweeper.cli.live import LiveDisplay
 from sweeper.cli.progress import Progress
 from sweeper.trial import Ended, Event, TrialSpec

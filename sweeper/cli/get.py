@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper.cli import text
+from sweeper import text
 from sweeper.cli.artifacts import Attempt
 from sweeper.cli.option import DEFAULT_STORAGE, Artifacts, Storage
 

@@ -52,7 +52,7 @@ def importance(
     """Show which parameters mattered: shares of the variance (fANOVA)."""
     from sweeper.history import History
     from sweeper.history.question import circumstances, question
-    from sweeper.importance import advise, evaluate, next_space, ped_anova
+    from sweeper.importance import advise, affordable_pairs, evaluate, next_space, ped_anova
 
     asked = form(json, csv)
     if coming and asked is Form.CSV:
@@ -67,7 +67,7 @@ def importance(
         trials,
         target=what.target,
         factors=further.values,
-        pairs="all" if pairs or png else (),
+        pairs="all" if pairs else affordable_pairs(trials) if png else (),
         quantile=quantile,
         direction=_direction(what, "--quantile" if quantile != 1 else None),
         resamples=RESAMPLES,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sweeper.cli import text
+from sweeper import text
 from sweeper.cli.option import quoted
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table
@@ -33,6 +33,10 @@ def show(
         screen.line(f"the forest explains {found.r2:.0%} of the variance of trials it has not seen", "dim")
     for note in found.notes:
         screen.line(text.printable(note), "dim")
+    if ped is not None:
+        screen.line(
+            "PED-ANOVA asks what sets the best tenth of the trials apart, the share what moves all values", "dim"
+        )
     if found.pairs:
         screen.heading("pairs, beyond what each does alone")
         screen.table(_pairs(found))

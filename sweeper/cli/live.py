@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeper.cli import text
+from sweeper import text
 from sweeper.cli.progress import Progress, Running
 from sweeper.trial import Ended, Event, TrialSpec
 

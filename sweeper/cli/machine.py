@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sweeper.cli.text import iso
+from sweeper.text import iso
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from sweeper.cli.text import printable
 from sweeper.errors import ConfigError
+from sweeper.text import printable
 
 DEFAULT_STORAGE = "sqlite:///sweeper.db"
 _VARIABLE = "SWEEPER_STORAGE"

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from sweeper.cli import text
+from sweeper import text
 from sweeper.cli.table import Table, fit, plain, rich_table
 
 _LONGEST_VALUE = 40  # characters, on a terminal

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sweeper.cli import machine, text
+from sweeper import text
+from sweeper.cli import machine
 from sweeper.cli.best import best_table, nothing_yet
 from sweeper.cli.ls import goal
 from sweeper.cli.option import next_commands, quoted
@@ -110,25 +111,8 @@ def counts(study: StudyRow, failures: Mapping[str, int]) -> Text:
 
 def _space_table(space: Mapping[str, Mapping[str, object]], screen: Screen) -> Table:
     columns = (Column("parameter"), Column("range"))
-    return Table(columns, tuple((text.printable(name), domain(found, screen)) for name, found in space.items()))
-
-
-def domain(distribution: Mapping[str, object], screen: Screen) -> str:
-    """A distribution in words: `1e-05 … 0.1, log`, `1 … 8 in steps of 2`, `mlp | cnn`."""
-    given = distribution.get("attributes", distribution)
-    if not isinstance(given, Mapping):
-        return screen.value(distribution)
-    choices = given.get("choices")
-    if isinstance(choices, Sequence):
-        return " | ".join(screen.value(choice) for choice in choices)
-    words = f"{screen.value(given.get('low'))} … {screen.value(given.get('high'))}"
-    is_int = "Int" in str(distribution.get("name", ""))
-    if is_int:
-        words += ", integer"
-    step = given.get("step")
-    if step is not None and not (is_int and step == 1):
-        words += f", in steps of {screen.value(step)}"
-    return f"{words}, log" if given.get("log") else words
+    rows = ((text.printable(name), text.domain(found, screen.value)) for name, found in space.items())
+    return Table(columns, tuple(rows))
 
 
 def _launched(sweep: SweepRow) -> str:

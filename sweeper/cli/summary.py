@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeper.cli import text
+from sweeper import text
 from sweeper.cli.best import best_table, nothing_yet
 from sweeper.cli.importance import RESAMPLES
 from sweeper.cli.importance_page import show as show_importance

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sweeper.cli import machine, text
+from sweeper import text
+from sweeper.cli import machine
 from sweeper.cli.log import tail
 from sweeper.cli.option import next_commands, quoted
 from sweeper.cli.screen import Screen, state

@@ -6,6 +6,7 @@ Colours are from Okabe and Ito's palette and from viridis, which keep apart for 
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,11 @@ from optuna.study import StudyDirection
 from sweeper.errors import ConfigError
 
 BLUE, PALE, ORANGE, GREY, INK = "#0072B2", "#A9C6DA", "#D55E00", "#8A8A8A", "#222222"
+PINK = "#CC79A7"
 WIDTH = 9.0  # inches, of every figure
 LONGEST_NAME = 32  # characters, beside a bar
 LONGEST_TITLE = 20  # in a title or along an axis
+LONGEST_LINE = 88  # characters of a headline
 FORMATS = (".png", ".pdf", ".svg")
 STYLE: dict[Any, Any] = {
     "font.size": 9.5,
@@ -63,12 +66,19 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}" if share >= 0.0005 else "0%"
 
 
-def labelled(target: str, direction: StudyDirection | None) -> str:
+def labelled(words: str, direction: StudyDirection | None) -> str:
+    """The label of an axis, with which way is better where that is known."""
     better = {StudyDirection.MAXIMIZE: "\n(higher is better)", StudyDirection.MINIMIZE: "\n(lower is better)"}
-    return f"expected {short(target, LONGEST_TITLE)}{better.get(direction, '') if direction else ''}"
+    return f"{words}{better.get(direction, '') if direction else ''}"
+
+
+def headline(figure: FigureBase, gist: str) -> None:
+    """What the figure says, in one line above it."""
+    figure.suptitle(textwrap.fill(gist, LONGEST_LINE), x=0.01, ha="left", fontsize=12, weight="bold", color=INK)
 
 
 def head(figure: FigureBase, sentence: str) -> None:
+    """How to read the figure."""
     figure.suptitle(sentence, x=0.01, ha="left", fontsize=9.5, color=INK)
 
 

@@ -104,7 +104,7 @@ def curves_on(
         axes.grid(axis="y", color="#E6E6E6", lw=0.8)
         axes.set_axisbelow(True)
     for row in range(rows):
-        grid[columns * row].set_ylabel(labelled(target, direction))
+        grid[columns * row].set_ylabel(labelled(f"expected {short(target, LONGEST_TITLE)}", direction))
     best = "" if direction is None else "; diamond: the best"
     head(figure, f"One parameter at a time, all others averaged (band, bars: spread between trees{best})")
 
@@ -124,17 +124,18 @@ def _draw_curve(axes: Axes, found: Curve, direction: StudyDirection | None) -> N
     _set_ticks(axes, axis, "x")
 
 
-def chosen_maps(importance: Importance, pairs: Sequence[tuple[str, str]]) -> list[Map]:
-    """The joint marginals to draw; by default of the pairs that were asked for, the strongest first."""
-    forest = importance.forest
-    if forest is None:
-        return []
-    if pairs:
-        return [joint(forest, *pair) for pair in pairs]
-    couples = combinations([factor.name for factor in forest.factors], 2)
-    known = [(importance.pairs[f"{x}*{y}"], x, y) for x, y in couples if f"{x}*{y}" in importance.pairs]
+def strongest_pairs(importance: Importance) -> list[tuple[str, str]]:
+    """The pairs worth a map: of those that were asked for, the ones that interact most."""
+    names = [factor.name for factor in importance.forest.factors] if importance.forest else []
+    known = [(importance.pairs.get(f"{x}*{y}", 0.0), x, y) for x, y in combinations(names, 2)]
     strongest = sorted(known, key=itemgetter(0), reverse=True)[:MOST_MAPS]
-    return [joint(forest, x, y) for share, x, y in strongest if share >= WORTH_A_MAP]
+    return [(x, y) for share, x, y in strongest if share >= WORTH_A_MAP]
+
+
+def chosen_maps(importance: Importance, pairs: Sequence[tuple[str, str]]) -> list[Map]:
+    """The joint marginals of these pairs, by default of the strongest."""
+    forest = importance.forest
+    return [joint(forest, *pair) for pair in pairs or strongest_pairs(importance)] if forest else []
 
 
 def maps_height(count: int) -> float:
@@ -166,7 +167,9 @@ def maps_on(
         share = importance.pairs.get(f"{found.x.name}*{found.y.name}")
         axes.set_title(f"interaction: {percent(share)}" if share is not None else "")
     if drawn is not None:
-        figure.colorbar(drawn, ax=grid[: len(maps)], label=labelled(target, direction), pad=0.01)
+        figure.colorbar(
+            drawn, ax=grid[: len(maps)], label=labelled(f"expected {short(target, LONGEST_TITLE)}", direction), pad=0.01
+        )
     head(figure, "Two parameters at a time, all others averaged (interaction: what a pair explains beyond each alone)")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ COSTS = {  # what may be asked for -> (column of the runs, what a sentence calls
     "gpu_seconds": ("gpu_seconds", "time on a GPU"),
 }
 COSTS_BY_COLUMN = {column: (column, called) for column, called in COSTS.values()}
-CIRCUMSTANCES = {"seed": "seed", "gpu": "GPU", "code": "code", "node": "node"}  # column -> what it is called
+CIRCUMSTANCES = {"seed": "seed", "gpu": "GPU", "code": "code", "node": "node"}  # as typed -> what it is called
 
 Target = Callable[["FrozenTrial"], float | None]
 
@@ -72,7 +73,7 @@ def circumstances(history: History, study: str, names: Sequence[str], trials: Se
             raise ConfigError(f"--with {name}: a circumstance is one of {', '.join(CIRCUMSTANCES)}")
     values, notes = dict[str, list[object]](), list[str]()
     for name in dict.fromkeys(names):
-        found = history.of_runs(study, name)
+        found = gpu_names(history, study) if name == "gpu" else history.of_runs(study, name)
         if not found:
             notes.append(f"no {CIRCUMSTANCES[name]} is on record for these runs")
             continue
@@ -82,6 +83,19 @@ def circumstances(history: History, study: str, names: Sequence[str], trials: Se
             without = f"{unknown} of {len(trials)} trials have no {CIRCUMSTANCES[name]} on record"
             notes.append(f"{without} and count as of one kind")
     return Circumstances(values, tuple(notes))
+
+
+def gpu_names(history: History, study: str) -> dict[int, object]:
+    """What GPUs each trial's newest run could see, as `2 × NVIDIA H100`, by number; only trials that saw any."""
+    environments = history.of_runs(study, "environment")
+    seen = {name: _seen(history.environment(str(name)).document.get("gpus")) for name in set(environments.values())}
+    return {number: seen[name] for number, name in environments.items() if seen[name]}
+
+
+def _seen(gpus: object) -> str:
+    visible = gpus.get("visible", ()) if isinstance(gpus, Mapping) else ()
+    counts = Counter(str(gpu["name"]) for gpu in visible)
+    return ", ".join(f"{count} × {name}" if count > 1 else name for name, count in sorted(counts.items()))
 
 
 def _direction(name: str) -> StudyDirection | None:

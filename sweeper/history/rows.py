@@ -90,6 +90,7 @@ class SweepRow:
     root: str | None  # where that code lay
     cwd: str | None  # where the command was given
     artifacts: str | None  # URL of its artifact store
+    defaults: Mapping[str, object]  # the app's config with no override; empty where it is not on record
 
 
 @dataclass(frozen=True, slots=True)

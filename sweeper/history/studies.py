@@ -82,9 +82,10 @@ def _sweep_columns() -> Select[Any]:
 
 def _sweep_row(row: RowMapping) -> SweepRow:
     return SweepRow(
-        **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space")},
+        **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space", "defaults")},
         settings=json.loads(row["settings"]),
         space=json.loads(row["space"]),
+        defaults=json.loads(row["defaults"] or "{}"),
     )
 
 

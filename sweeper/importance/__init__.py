@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeper.importance.advice import Advice, advise
+from sweeper.importance.advice import Advice, Move, advise
 from sweeper.importance.confidence import BELIEVABLE
 from sweeper.importance.marginal import Axis, Curve, Map, curve, joint
 from sweeper.importance.next_space import NextSpace, next_space
 from sweeper.importance.ped_anova import ped_anova
-from sweeper.importance.result import Importance, evaluate
+from sweeper.importance.result import Importance, affordable_pairs, evaluate
 
 if TYPE_CHECKING:
     from sweeper.importance.evaluator import FanovaEvaluator
@@ -22,8 +22,10 @@ __all__ = [
     "FanovaEvaluator",
     "Importance",
     "Map",
+    "Move",
     "NextSpace",
     "advise",
+    "affordable_pairs",
     "curve",
     "evaluate",
     "joint",

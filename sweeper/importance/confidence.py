@@ -16,6 +16,7 @@ BELIEVABLE = 0.5  # out-of-bag R² below which the bars describe the forest more
 LEARNABLE = 16  # trials from which a learning curve can be drawn
 LEARNING = 0.1  # R² below which a forest may just be forgetting noise, which looks like learning
 TREES_PER_RESAMPLE = 4  # few: their own spread widens the intervals a little, to the safe side
+ROWS_PER_RESAMPLE = 2_000  # a larger sample is bootstrapped by drawing so many of its rows
 TREES_PER_PART = 16
 NORMAL_95 = 1.6449  # quantile of the normal distribution that leaves 5% on each side
 ALARM = 0.001  # probability of calling evenly spread trials crowded
@@ -38,18 +39,24 @@ def bootstrap_std(factors: Sequence[Factor], y: Floats, *, resamples: int, seed:
     """(factors,) how much the share of each main effect would vary between samples of as many trials.
 
     The standard deviation over forests grown on bootstrap samples of the trials (Efron 1979). The spread over
-    the trees of one forest is no measure of this: its mean over 64 trees hardly varies.
+    the trees of one forest is no measure of this: its mean over 64 trees hardly varies. Of many trials fewer are
+    drawn, and the deviation shrinks with the root of their number (m out of n bootstrap: Bickel, Götze and van Zwet,
+    Statistica Sinica 7, 1997), so that intervals cost the same however many trials there are.
     """
+    n_rows = min(len(y), ROWS_PER_RESAMPLE)
     generator = np.random.default_rng(seed)
     columns = [(column,) for column in range(len(factors))]
     means = []
     for _ in range(resamples):
-        rows = generator.integers(0, len(y), len(y))
+        rows = generator.integers(0, len(y), n_rows)
         forest = _grow_on(factors, y, rows, TREES_PER_RESAMPLE, int(generator.integers(2**31)))
         found = shares(forest, columns)
         if len(found):
             means.append(found.mean(axis=0))
-    return np.std(means, axis=0, ddof=1) if len(means) > 1 else np.full(len(factors), np.nan)
+    if len(means) < 2:
+        return np.full(len(factors), np.nan)
+    spread: Floats = np.std(means, axis=0, ddof=1) * math.sqrt(n_rows / max(len(y), 1))
+    return spread
 
 
 def trials_needed(factors: Sequence[Factor], y: Floats, r2: float, seed: int) -> int | None:

@@ -65,6 +65,7 @@ class Sweep:
     code: str | None = None  # sha256 of a code snapshot on record
     root: str | None = None  # where that code lay
     artifacts: str | None = None  # URL of the artifact store
+    defaults: str | None = None  # JSON: the app's resolved config with no override at all
 
 
 @dataclass(frozen=True)

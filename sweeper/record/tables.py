@@ -38,6 +38,7 @@ sweeps = Table(
     Column("root", Text),  # where the code lay: the repository's top, or the script's folder
     Column("cwd", Text),  # where the command was given
     Column("artifacts", Text),  # URL of the store that holds the code's files and the runs' artifacts
+    Column("defaults", Text),  # JSON: the app's resolved config with no override at all, secrets masked
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
     Column("outcome", String(32)),  # finished, stopped, failed; lost: another driver took over

@@ -35,4 +35,4 @@ def test_a_sweep_that_only_failed(written: Written, capsys: pytest.CaptureFixtur
     summary(written.url, "it's\x1b")
     out = capsys.readouterr().out
     assert r"it's\x1b has no complete trial yet: 0 pruned, 1 failed." in out
-    assert r"""sweeper show 'it'"'"'s\x1b/0'""" in out and "\x1b" not in out and "importance" not in out
+    assert r"""sweeper show 'it'"'"'s\x1b/0'""" in out and "\x1b" not in out and "importance for" not in out

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import StudyDirection
@@ -21,6 +19,7 @@ from sweeper.document.ink import BLUE, PALE, save
 from sweeper.document.marginals import draw_curves, draw_maps
 from sweeper.errors import NotFound
 from sweeper.importance import Importance, curve, evaluate
+from tests.document.paper import assert_on_paper, texts
 from tests.importance.sweeps import Space, random_sweep
 
 SPACE: Space = {
@@ -42,22 +41,6 @@ def importance() -> Importance:
     return evaluate(sweep(120), pairs="all", resamples=5, n_trees=16)
 
 
-def texts(figure: Figure) -> list[str]:
-    found = [artist.get_text() for artist in figure.findobj(match=lambda a: hasattr(a, "get_text"))]
-    return [text for text in found if text]
-
-
-def assert_on_paper(figure: Figure) -> None:
-    """Nothing that is drawn leaves the figure."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure.draw_without_rendering()
-        drawn = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert -0.01 <= drawn.x0 <= drawn.x1 <= width + 0.01
-    assert -0.01 <= drawn.y0 <= drawn.y1 <= height + 0.01
-
-
 def test_bars_are_as_long_as_the_shares(importance: Importance) -> None:
     figure = draw_bars(importance, target="accuracy")
     (axes,) = figure.axes
@@ -69,6 +52,16 @@ def test_bars_are_as_long_as_the_shares(importance: Importance) -> None:
     assert any(np.allclose(line.get_xdata(), [low, high]) for line in axes.lines)
     assert {to_hex(bar.get_facecolor()) for bar in bars[:-1]} == {BLUE.lower()}
     assert_on_paper(figure)
+
+
+def test_many_short_bars_are_one() -> None:
+    space: Space = {f"x{i}": FloatDistribution(0, 1) for i in range(12)}
+    found = evaluate(random_sweep(space, lambda p: p["x3"], 150), n_trees=8)
+    (axes,) = draw_bars(found, target="accuracy").axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [*list(found.importances)[:6], "6 more together", "interactions, noise"]
+    (others,) = (bar.get_width() for bar, label in zip(axes.patches, labels, strict=True) if "more" in label)
+    assert others == pytest.approx(sum(list(found.importances.values())[6:]))
 
 
 def test_bars_not_to_be_believed_look_it() -> None:

@@ -58,6 +58,15 @@ def test_bootstrap_covers_what_other_trials_would_give() -> None:
     assert np.all((ratio > 0.5) & (ratio < 2.5))
 
 
+def test_bootstrap_of_many_trials_rests_on_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors, points = floats(1200)
+    y = points[:, 0] ** 2 + points[:, 1] + 0.5 * np.random.default_rng(0).normal(size=len(points))
+    whole = bootstrap_std(factors, y, resamples=20, seed=0)[:2]
+    monkeypatch.setattr("sweeper.importance.confidence.ROWS_PER_RESAMPLE", 300)
+    ratio = bootstrap_std(factors, y, resamples=20, seed=0)[:2] / whole
+    assert np.all((ratio > 0.4) & (ratio < 2.5))
+
+
 def test_trials_needed_foretells_the_fit_of_more_trials() -> None:
     def objective(points: Floats) -> Floats:
         x = np.pi * (2 * points - 1)

@@ -14,7 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError, NotFound
-from sweeper.importance import evaluate
+from sweeper.importance import affordable_pairs, evaluate
 from tests.importance.sweeps import Space, draw, ended, finished, random_sweep
 
 SPACE: Space = {
@@ -59,6 +59,12 @@ def test_pairs_are_named_as_asked_and_ranked(trials: list[FrozenTrial]) -> None:
     assert some.pairs["act*lr"] == every.pairs["lr*act"]
     total = sum(every.importances.values()) + sum(every.pairs.values()) + some.pairs["lr*depth*act"]
     assert total == pytest.approx(1)
+
+
+def test_pairs_that_nobody_asked_for_are_taken_where_they_are_few() -> None:
+    space: Space = {f"x{i}": FloatDistribution(0, 1) for i in range(16)}
+    assert affordable_pairs(random_sweep(space, lambda _: 1.0, 2)) == ()
+    assert affordable_pairs(random_sweep({"x": space["x0"]}, lambda _: 1.0, 2)) == "all"
 
 
 def test_a_wrong_pair_is_refused_with_the_names_there_are(trials: list[FrozenTrial]) -> None:

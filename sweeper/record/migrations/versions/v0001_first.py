@@ -55,6 +55,7 @@ def _sweeps() -> None:
         sa.Column("root", sa.Text),
         sa.Column("cwd", sa.Text),
         sa.Column("artifacts", sa.Text),
+        sa.Column("defaults", sa.Text),
         sa.Column("started_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("outcome", sa.String(32)),

@@ -1,6 +1,7 @@
 """How values read: numbers, times, parameters, curves; and hostile characters made visible.
 
-Pure functions from values to text. What came out of a database passes `printable` on its way to a terminal.
+Pure functions from values to text, for terminals and documents alike. What came out of a database passes `printable` on
+its way to a terminal.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MISSING = "–"
@@ -56,6 +57,24 @@ def number(found: float | None, digits: int = 6) -> str:
 def assignments(params: Mapping[str, object]) -> str:
     """`lr=0.003 model=cnn`: parameters on one line."""
     return " ".join(f"{printable(name)}={value(found, 4)}" for name, found in params.items())
+
+
+def domain(distribution: Mapping[str, object], shown: Callable[[object], str] = value) -> str:
+    """A distribution, as Optuna's JSON has it, in words: `1e-05 … 0.1, log`, `1 … 8 in steps of 2`, `mlp | cnn`."""
+    given = distribution.get("attributes", distribution)
+    if not isinstance(given, Mapping):
+        return shown(distribution)
+    choices = given.get("choices")
+    if isinstance(choices, Sequence):
+        return " | ".join(shown(choice) for choice in choices)
+    words = f"{shown(given.get('low'))} … {shown(given.get('high'))}"
+    is_int = "Int" in str(distribution.get("name", ""))
+    if is_int:
+        words += ", integer"
+    step = given.get("step")
+    if step is not None and not (is_int and step == 1):
+        words += f", in steps of {shown(step)}"
+    return f"{words}, log" if given.get("log") else words
 
 
 def moment(time: float | None) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.cli import text
+from sweeper import text
 
 
 @given(st.text(alphabet=st.characters()))
