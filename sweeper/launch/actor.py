@@ -19,7 +19,6 @@ from sweeper.run.journal import JournalReader, journal_path
 from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
 
 GRACE_S = 3.0  # between SIGTERM and SIGKILL, where a driver ends a trial
-_BEAT_S = 10.0  # how long a call waits for events before it says that there are none
 _ABANDONED_S = 1800.0  # without a sign of a driver, and without a trial
 _MOST_KEPT = 50_000  # events in memory
 
@@ -44,20 +43,20 @@ class SlotActor:
         await self._host.ready()
         return self._host.unforkable
 
-    async def begin(self, spec: TrialSpec) -> tuple[Event, ...]:
-        """Start a trial; returns its first events."""
+    async def begin(self, spec: TrialSpec, patience_s: float) -> tuple[Event, ...]:
+        """Start a trial; returns its first events, as `hear` does."""
         self._spec, self._events, self._first = replace(spec, payload=b""), [], 0
         self._grown = asyncio.Event()
         self._work = asyncio.create_task(self._listen(self._host.run(spec)))
-        return await self.hear(0)
+        return await self.hear(0, patience_s)
 
-    async def hear(self, heard: int) -> tuple[Event, ...]:
-        """The running trial's events from number `heard` on, as soon as there are any; none after a while without."""
+    async def hear(self, heard: int, patience_s: float) -> tuple[Event, ...]:
+        """The running trial's events from number `heard` on, as soon as there are any; none after `patience_s`."""
         self._heard_at = time.monotonic()
         self._forget(heard)
         if heard == self._first + len(self._events):
             try:
-                await asyncio.wait_for(self._grown.wait(), _BEAT_S)
+                await asyncio.wait_for(self._grown.wait(), patience_s)
             except TimeoutError:
                 return ()
         self._grown.clear()

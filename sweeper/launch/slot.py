@@ -32,8 +32,13 @@ class Placement:
     app: App
     resources: Resources
     isolation: Isolation = Isolation.PROCESS
-    lease_s: float = 60.0  # a slot that is silent for so long is given up; one that is idle says so more often
+    lease_s: float = 60.0  # a slot that is silent for so long is given up
     name: Callable[[], str] | None = None  # of a new actor that is to outlive its driver; None where none does
+
+    @property
+    def beat_s(self) -> float:
+        """How often a slot whose trial has nothing to say says that."""
+        return self.lease_s / 4
 
     def actor(self) -> Any:
         import ray
@@ -78,7 +83,8 @@ class RaySlot:
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         """Run one trial; ends with `Ended` of kind lost where the slot dies, or is silent beyond its lease."""
-        call = self._actor.begin.remote(replace(spec, config={}))  # the config travels in the payload
+        # the config travels in the payload
+        call = self._actor.begin.remote(replace(spec, config={}), self._placement.beat_s)
         async for events in self._follow(spec, call):
             yield events
 
@@ -86,7 +92,7 @@ class RaySlot:
         """The events, from the first on, of the trial that was running already when the slot was found."""
         if self.held is None:
             return
-        async for events in self._follow(self.held, self._actor.hear.remote(0)):
+        async for events in self._follow(self.held, self._actor.hear.remote(0, self._placement.beat_s)):
             yield events
         self.held = None
         self._replace()  # the next trial gets the code of this driver, not of the one that is gone
@@ -104,7 +110,7 @@ class RaySlot:
                     if isinstance(events[-1], Ended):
                         self._actor.forget.remote()
                         return
-                call = self._actor.hear.remote(heard)
+                call = self._actor.hear.remote(heard, self._placement.beat_s)
         except (RayActorError, TimeoutError) as error:
             reason = _reason(error, self._placement.lease_s)
             self._replace()

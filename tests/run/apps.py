@@ -283,3 +283,15 @@ def counts_checkpoints(cfg):
 
 def tells_identity(cfg):
     return float(os.environ["SWEEPER_TRIAL"])
+
+
+def logs_until_told(cfg):
+    """A point every few milliseconds, each with its checkpoint, until the file `until` is there."""
+    step = 0
+    while not Path(cfg.until).exists():
+        with (sweeper.checkpoint_dir() / "steps").open("a") as file:
+            file.write(f"{os.environ['SWEEPER_ATTEMPT']}\n")
+        sweeper.log({"step": step}, step=step)
+        step += 1
+        time.sleep(0.02)
+    return float(step)

@@ -1,0 +1,255 @@
+"""Scenes on a cluster of several nodes, each in a process of its own: `python -m tests.launch.nodes SCENE FOLDER`.
+
+A scene prints one line of JSON, which its test in test_nodes.py reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from hydra._internal.callbacks import Callbacks
+
+from sweeper.launch import Slot
+from sweeper.launch.ray import RayLauncher
+from sweeper.launch.slot import RaySlot, Resources
+from sweeper.run.app import App
+from sweeper.run.fence import Fence
+from sweeper.run.journal import JournalReader, journal_path
+from sweeper.trial import Ended, Event, Started, TrialSpec
+from tests.run import apps
+from tests.spec import spec_for
+
+LEASE_S = 8.0
+
+
+@contextlib.contextmanager
+def cluster(nodes: int) -> Iterator[Any]:
+    """A head that runs nothing, and so many nodes of one CPU."""
+    os.environ |= {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_health_check_initial_delay_ms": "0",
+        "RAY_health_check_period_ms": "500",
+        "RAY_health_check_failure_threshold": "4",
+    }
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.nodes = [made.add_node(num_cpus=1) for _ in range(nodes)]
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def launcher(address: str, sweep: str = "a" * 32, lease_s: float = 60.0) -> RayLauncher:
+    made = RayLauncher(App.of(apps.logs_until_told, Callbacks()), Resources(), None, address, sweep=sweep)
+    made._placement = dataclasses.replace(made._placement, lease_s=lease_s)
+    return made
+
+
+def trial(folder: Path, number: int, attempt: int = 0) -> TrialSpec:
+    spec = spec_for(folder, {"until": folder / f"until-{number}-{attempt}"}, number=number)
+    return dataclasses.replace(
+        spec, attempt=attempt, folder=f"{spec.folder}/attempt-{attempt}", trial_folder=spec.folder
+    )
+
+
+def end(folder: Path, number: int, attempt: int = 0) -> None:
+    (folder / f"until-{number}-{attempt}").touch()
+
+
+class Trial:
+    """A trial under way, and what was heard of it so far."""
+
+    def __init__(self, events: AsyncIterator[tuple[Event, ...]]) -> None:
+        self.events: list[Event] = []
+        self._started = asyncio.Event()
+        self._task = asyncio.create_task(self._listen(events))
+
+    async def _listen(self, batches: AsyncIterator[tuple[Event, ...]]) -> Ended:
+        async for batch in batches:
+            self.events += batch
+            if len(self.events) > 3:
+                self._started.set()
+        last = self.events[-1]
+        assert isinstance(last, Ended)
+        return last
+
+    async def underway(self) -> int:
+        """Wait until it has logged something; its process."""
+        await self._started.wait()
+        return next(event.pid for event in self.events if isinstance(event, Started))
+
+    async def ended(self) -> Ended:
+        return await self._task
+
+
+def said(ended: Ended) -> dict[str, Any]:
+    return {"state": ended.state.name, "failure": ended.failure, "error": ended.error, "values": ended.values}
+
+
+async def a_node_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    two = [await anext(slots), await anext(slots)]
+    running = [Trial(slot.run(trial(folder, number))) for number, slot in enumerate(two)]
+    for one in running:
+        await one.underway()
+    made.remove_node(made.nodes.pop(), allow_graceful=False)
+    done, _ = await asyncio.wait([one._task for one in running], return_when=asyncio.FIRST_COMPLETED)
+    lost = 0 if running[0]._task in done else 1
+    waiting = asyncio.ensure_future(two[lost].ready())
+    end(folder, 1 - lost)
+    other = await running[1 - lost].ended()
+    was_waiting = not waiting.done()
+    made.nodes.append(made.add_node(num_cpus=1))
+    await waiting
+    end(folder, lost, 1)
+    again = await Trial(two[lost].run(trial(folder, lost, 1))).ended()
+    return {
+        "lost": said(await running[lost].ended()),
+        "other": said(other),
+        "was_waiting": was_waiting,
+        "again": said(again),
+    }
+
+
+async def a_node_joins(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    first = await anext(slots)
+    following = asyncio.ensure_future(anext(slots))
+    running = Trial(first.run(trial(folder, 0)))
+    await running.underway()
+    was_alone = not following.done()
+    made.nodes.append(made.add_node(num_cpus=1))
+    second = await following
+    end(folder, 1)
+    ended = await Trial(second.run(trial(folder, 1))).ended()
+    end(folder, 0)
+    return {"was_alone": was_alone, "second": said(ended), "first": said(await running.ended())}
+
+
+def slot_of(pid: int) -> list[psutil.Process]:
+    """The processes of the slot that runs trial `pid`: the actor, its zygote, the trial."""
+    process = psutil.Process(pid)
+    return [*reversed(process.parents()[:2]), process]
+
+
+async def a_slot_is_paused_for_long(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    """The actor, the zygote and the trial stop; a new attempt begins elsewhere; then they go on."""
+    first, second = await anext(slots), await anext(slots)
+    old = trial(folder, 0)
+    running = Trial(first.run(old))
+    processes = slot_of(await running.underway())
+    for process in processes:
+        process.suspend()
+    lost = await running.ended()
+    new = Trial(second.run(trial(folder, 0, 1)))
+    await new.underway()
+    steps = (Path(old.trial_folder) / "checkpoints/steps").read_text().count("0\n")
+    points = len(JournalReader(journal_path(old.folder, old.run), old.run).read())
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+    await asyncio.to_thread(psutil.wait_procs, processes)
+    end(folder, 0, 1)
+    ended = await new.ended()
+    events = JournalReader(journal_path(old.folder, old.run), old.run).read()
+    return {
+        "lost": said(lost),
+        "new": said(ended),
+        "is_open": Fence(old.trial_folder, 0).is_open(),
+        "stale_steps": (Path(old.trial_folder) / "checkpoints/steps").read_text().count("0\n") - steps,
+        "stale_points": sum(not isinstance(event, Ended) for event in events[points:]),
+    }
+
+
+async def a_slot_is_paused_briefly(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    slot = await anext(slots)
+    running = Trial(slot.run(trial(folder, 0)))
+    processes = slot_of(await running.underway())
+    for process in processes:
+        process.suspend()
+    await asyncio.sleep(10.0)
+    for process in processes:
+        process.resume()
+    end(folder, 0)
+    ended = await running.ended()
+    return {"ended": said(ended), "seqs": [event.seq for event in running.events]}
+
+
+async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    """Another process drives a trial and is killed; its slot is adopted by this one."""
+    driver = subprocess.Popen([sys.executable, "-m", "tests.launch.nodes", "drive", str(folder), made.address])
+    journals = folder / "7" / "attempt-0" / ".sweeper"
+    while not any(path.stat().st_size > 5000 for path in journals.glob("*.jsonl")):
+        await asyncio.sleep(0.05)
+    driver.kill()
+    driver.wait()
+    with launcher(made.address, "b" * 32) as second:
+        adopted: list[RaySlot] = await asyncio.to_thread(second.adopt, ["d" * 32])
+        slot = adopted[0]
+        assert slot.held is not None
+        spec = slot.held
+        running = Trial(slot.resume())
+        await running.underway()
+        end(folder, 7)
+        ended = await running.ended()
+        end(folder, 8)
+        await slot.ready()
+        again = await Trial(slot.run(trial(folder, 8))).ended()
+    events = JournalReader(journal_path(spec.folder, spec.run), spec.run).read()
+    return {
+        "adopted": len(adopted),
+        "number": spec.number,
+        "ended": said(ended),
+        "whole": running.events == events,
+        "starts": sum(isinstance(event, Started) for event in events),
+        "steps": [event.metrics["step"] for event in events if hasattr(event, "step")],
+        "again": said(again),
+    }
+
+
+def drive(folder: Path, address: str) -> None:
+    """Drive one trial until killed."""
+
+    async def main(made: RayLauncher) -> None:
+        async for slot in made.slots():
+            await Trial(slot.run(trial(folder, 7))).ended()
+
+    with launcher(address, "d" * 32) as made:
+        made.drive(main(made))
+
+
+SCENES = {
+    "a_node_dies": (a_node_dies, 2),
+    "a_node_joins": (a_node_joins, 1),
+    "a_slot_is_paused_for_long": (a_slot_is_paused_for_long, 2),
+    "a_slot_is_paused_briefly": (a_slot_is_paused_briefly, 1),
+    "a_driver_dies": (a_driver_dies, 1),
+}
+
+
+def main(name: str, folder: Path) -> None:
+    scene, nodes = SCENES[name]
+    signal.alarm(200)
+    lease_s = LEASE_S if name == "a_slot_is_paused_for_long" else 60.0
+    with cluster(nodes) as made, launcher(made.address, lease_s=lease_s) as ours:
+        if name == "a_driver_dies":
+            ours._n_jobs = 0
+        print("\n" + json.dumps(ours.drive(scene(folder, made, ours.slots()))))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "drive":
+        drive(Path(sys.argv[2]), sys.argv[3])
+    else:
+        main(sys.argv[1], Path(sys.argv[2]))

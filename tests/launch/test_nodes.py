@@ -1,0 +1,80 @@
+"""What becomes of trials when nodes die and join, slots are paused, drivers are killed: on real clusters."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def play(scene: str, folder: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.launch.nodes", scene, str(folder)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"RAY_TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert lines, done.stderr
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: Ray puts sockets there."""
+    with tempfile.TemporaryDirectory(prefix="n") as path:
+        yield Path(path)
+
+
+def test_a_trial_of_a_dead_node_is_lost_and_its_slot_comes_back_with_another_node(folder: Path) -> None:
+    seen = play("a_node_dies", folder)
+
+    assert (seen["lost"]["failure"], seen["lost"]["error"]) == ("lost", "the node that ran the trial is gone")
+    assert seen["other"]["state"] == "COMPLETE"
+    assert seen["was_waiting"]
+    assert seen["again"]["state"] == "COMPLETE"
+
+
+def test_a_node_that_joins_brings_its_slots(folder: Path) -> None:
+    seen = play("a_node_joins", folder)
+
+    assert seen["was_alone"]
+    assert (seen["first"]["state"], seen["second"]["state"]) == ("COMPLETE", "COMPLETE")
+
+
+def test_a_slot_that_was_paused_beyond_its_lease_writes_nothing_stale(folder: Path) -> None:
+    seen = play("a_slot_is_paused_for_long", folder)
+
+    assert (seen["lost"]["failure"], seen["new"]["state"]) == ("lost", "COMPLETE")
+    assert seen["lost"]["error"] == "the slot that ran the trial has not answered for 8 s"
+    assert not seen["is_open"]
+    assert (seen["stale_steps"], seen["stale_points"]) == (0, 0)
+
+
+def test_a_slot_that_was_paused_for_ten_seconds_goes_on(folder: Path) -> None:
+    seen = play("a_slot_is_paused_briefly", folder)
+
+    assert seen["ended"]["state"] == "COMPLETE"
+    assert seen["seqs"] == list(range(len(seen["seqs"])))
+
+
+def test_a_trial_outlives_its_driver_and_is_heard_whole_by_the_next(folder: Path) -> None:
+    seen = play("a_driver_dies", folder)
+
+    assert (seen["adopted"], seen["number"], seen["ended"]["state"]) == (1, 7, "COMPLETE")
+    assert seen["whole"]
+    assert seen["starts"] == 1
+    assert seen["steps"] == list(range(len(seen["steps"])))  # no step was trained twice
+    assert seen["again"]["state"] == "COMPLETE"
