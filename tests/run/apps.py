@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -264,6 +265,19 @@ def leaks(cfg):
         time.sleep(600)
     Path(cfg.signal).write_text(f"{plain.pid} {session.pid} {int(daemon.stdout)} {forked}")
     return 0.0
+
+
+def leaks_and_waits(cfg):
+    leaks(cfg)
+    time.sleep(600)
+
+
+def fills_the_disk(cfg):
+    """From the second point on the kernel refuses every write of this process to a file."""
+    sweeper.log({"loss": 1.0}, step=0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    sweeper.log({"loss": 0.5}, step=1)
+    return 0.5
 
 
 def prints_a_million_lines(cfg):

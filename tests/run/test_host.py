@@ -1,17 +1,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import pytest
 from hydra._internal.callbacks import Callbacks
+from optuna.trial import TrialState
 
 from sweeper.launch import T
 from sweeper.run.app import App, Task
 from sweeper.run.host import Host
-from sweeper.trial import Event, Failure, Isolation, TrialSpec
-from tests.contracts.launcher import LauncherFor, ProcessContract
+from sweeper.run.journal import JournalReader, journal_path
+from sweeper.run.process import MARKER, kill_leftovers, marker
+from sweeper.trial import Captured, Ended, Event, Failure, Isolation, Measured, TrialSpec
+from tests.contracts.ends import End
+from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
+from tests.run import apps, threaded
+from tests.spec import spec_for
 
 
 class HostSlot:
@@ -63,3 +74,97 @@ class TestSpawn(ProcessContract):
     @classmethod
     def launcher_for(cls) -> LauncherFor:
         return lambda task: HostLauncher(task, Isolation.SPAWN)
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, which only its parent can take away, is dead."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():
+        await asyncio.sleep(0.01)
+
+
+def test_an_app_that_starts_threads_on_import_is_spawned_and_says_so(tmp_path: Path) -> None:
+    launcher = HostLauncher(threaded.returns_its_parents_threads, Isolation.PROCESS)
+    (events,) = run_all(launcher, [spec_for(tmp_path, {"x": 1.0})])
+
+    assert launcher.host.unforkable == "starts threads when it is imported (watcher)"
+    assert events[-1].values == (1.0,)  # its own import started it: a fork would have none
+
+
+def test_threads_of_numpy_do_not_keep_an_app_from_being_forked(tmp_path: Path) -> None:
+    code = "import os, numpy; a = numpy.ones((500, 500)); a @ a; from sweeper.run.zygote import _unforkable"
+    threads = "before = len(os.listdir('/proc/self/task')); print(before, _unforkable())"
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "4"}
+    said = subprocess.check_output([sys.executable, "-c", f"{code}; {threads}"], env=environment, text=True)
+
+    before, unforkable = said.split()
+    assert int(before) > 1
+    assert unforkable == "None"
+
+
+def test_a_killed_zygote_is_a_crash_and_leaves_nothing(tmp_path: Path) -> None:
+    launcher = HostLauncher(apps.ends, Isolation.PROCESS)
+    specs = [
+        End("leaks_and_waits", None, None).spec(tmp_path, 0),
+        End("returns_infinity", None, None).spec(tmp_path, 1),
+    ]
+
+    async def main() -> list[Event]:
+        heard: list[Event] = []
+        async for events in launcher.host.run(specs[0]):
+            heard += events
+            if isinstance(events[-1], Captured):
+                await until((tmp_path / "signal-0").exists)
+                zygote = psutil.Process(heard[0].pid).parent()  # type: ignore[union-attr]
+                assert zygote is not None
+                zygote.kill()
+        assert not any(map(is_alive, map(int, (tmp_path / "signal-0").read_text().split())))
+        async for events in launcher.host.run(specs[1]):
+            last = events[-1]
+        return [heard[-1], last]
+
+    with launcher:
+        lost, next_one = launcher.drive(main())
+
+    assert isinstance(lost, Ended)
+    assert isinstance(next_one, Ended)
+    assert (lost.failure, lost.error) == (Failure.CRASHED, "the trial's parent process was killed")
+    assert next_one.state == TrialState.COMPLETE
+
+
+def test_what_a_dead_slot_left_is_gone_once_another_begins(tmp_path: Path) -> None:
+    """Slot and zygote are killed together: only the marker in its environment still finds what the trial leaked."""
+    code = (
+        "import os, subprocess, sys; from sweeper.run.process import MARKER, marker; "
+        "print(subprocess.Popen(['sleep', '600'], start_new_session=True, stdout=subprocess.DEVNULL, "
+        "env=os.environ | {MARKER: marker()}).pid)"
+    )
+    leaked = int(subprocess.check_output([sys.executable, "-c", code]))
+    ours = subprocess.Popen(["sleep", "600"], env=os.environ | {MARKER: marker()})
+    assert is_alive(leaked)
+
+    kill_leftovers()
+
+    assert not is_alive(leaked)
+    assert ours.poll() is None
+    ours.kill()
+    ours.wait()
+
+
+def test_a_disk_that_takes_nothing_more_loses_points_but_no_end(tmp_path: Path) -> None:
+    full = [End(task, None, None).spec(tmp_path, i) for i, task in enumerate(["fills_the_disk", "returns_infinity"])]
+    heard = run_all(HostLauncher(apps.ends, Isolation.PROCESS), full)
+
+    assert [events[-1].state for events in heard] == [TrialState.COMPLETE] * 2
+    assert heard[0][-1].values == (0.5,)
+    assert "No space" not in str(heard[0])
+    assert [event.step for event in heard[0] if isinstance(event, Measured)] == [0]
+    assert not any(
+        isinstance(event, Ended) for event in JournalReader(journal_path(full[0].folder, full[0].run), "").read()
+    )

@@ -1,0 +1,72 @@
+"""Points at which memory ran out: failed on record, and to the sampler finished points that broke a constraint.
+
+Optuna's samplers learn nothing from failed trials, and would go on asking for models that do not fit. What they do
+learn from is a constraint (c-TPE, constrained domination in NSGA, a constrained acquisition function in GP), so they
+are shown such a trial as complete, with the worst value there is and the constraint broken. Everybody else sees it
+failed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Sequence
+
+from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+_ATTRIBUTE = "constraints:memory"  # where optuna.Trial.set_constraint("memory", …) of Optuna 5 puts it
+_BROKEN, _KEPT = 1.0, 0.0
+_LEARN = (TPESampler, GPSampler, NSGAIISampler, NSGAIIISampler)
+
+
+def mark(storage: BaseStorage, trial_id: int) -> None:
+    """Put on record that the memory was not enough for the trial; it is about to be told as failed."""
+    storage.set_trial_system_attr(trial_id, _ATTRIBUTE, _BROKEN)
+
+
+def wanted(sampler: BaseSampler, states: Container[TrialState] | None) -> bool:
+    """Whether a sampler that asks for trials in these states learns from infeasible ones among them."""
+    return isinstance(sampler, _LEARN) and states is not None and TrialState.COMPLETE in states
+
+
+def shown(
+    trials: Sequence[FrozenTrial],
+    states: Container[TrialState],
+    sampler: BaseSampler,
+    directions: Sequence[StudyDirection],
+) -> list[FrozenTrial]:
+    """Of `trials`, which include the failed ones, those in `states` as the sampler is to see them."""
+    infeasible = {t.number for t in trials if t.state == TrialState.FAIL and _ATTRIBUTE in t.system_attrs}
+    if not infeasible:
+        return [trial for trial in trials if trial.state in states]
+    worst = _worst(trials, directions)
+    seen = [_broken(trial, worst) if trial.number in infeasible else trial for trial in trials]
+    found = [trial for trial in seen if trial.state in states]
+    # GP asks for the same constraints in every trial, where the others count a missing one as kept
+    return [_completed(trial, found) for trial in found] if isinstance(sampler, GPSampler) else found
+
+
+def _worst(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[float]:
+    values = [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
+    if not values:
+        return [0.0] * len(directions)
+    worst = {StudyDirection.MAXIMIZE: min, StudyDirection.MINIMIZE: max}
+    return [worst[direction](column) for direction, column in zip(directions, zip(*values, strict=True), strict=True)]
+
+
+def _broken(trial: FrozenTrial, values: list[float]) -> FrozenTrial:
+    seen = copy.copy(trial)
+    seen.state = TrialState.COMPLETE
+    seen.values = values
+    return seen
+
+
+def _completed(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> FrozenTrial:
+    if trial.state != TrialState.COMPLETE:
+        return trial
+    names = {f"constraints:{name}" for other in trials for name in other.constraints}
+    seen = copy.copy(trial)
+    seen.system_attrs = dict.fromkeys(names, _KEPT) | trial.system_attrs
+    return seen
