@@ -12,23 +12,27 @@ import copy
 from collections.abc import Container, Sequence
 
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
-from optuna.storages import BaseStorage
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 _ATTRIBUTE = "constraints:memory"  # where optuna.Trial.set_constraint("memory", …) of Optuna 5 puts it
 _BROKEN, _KEPT = 1.0, 0.0
 _LEARN = (TPESampler, GPSampler, NSGAIISampler, NSGAIIISampler)
 
 
-def mark(storage: BaseStorage, trial_id: int) -> None:
-    """Put on record that the memory was not enough for the trial; it is about to be told as failed."""
+def mark(study: Study, trial: Trial | int) -> None:
+    """Put on record that memory was not enough for a trial, or the one of this number, before it is told as failed."""
+    storage = study._storage
+    if isinstance(trial, int):
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, trial)
+    else:
+        trial_id = trial._trial_id
     storage.set_trial_system_attr(trial_id, _ATTRIBUTE, _BROKEN)
 
 
-def wanted(sampler: BaseSampler, states: Container[TrialState] | None) -> bool:
+def learns_from_any(sampler: BaseSampler, states: Container[TrialState]) -> bool:
     """Whether a sampler that asks for trials in these states learns from infeasible ones among them."""
-    return isinstance(sampler, _LEARN) and states is not None and TrialState.COMPLETE in states
+    return isinstance(sampler, _LEARN) and TrialState.COMPLETE in states
 
 
 def shown(

@@ -44,9 +44,10 @@ from sweeper.history import History
 from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
 from sweeper.launch import Launcher
+from sweeper.lost import LostAttempts
 from sweeper.objective import Objective
 from sweeper.provenance.capture import Capture
-from sweeper.provenance.code import Code, Snapshot
+from sweeper.provenance.code import Code
 from sweeper.provenance.secret import masked, masked_arguments
 from sweeper.provenance.store import Store, open_store
 from sweeper.record import Record, Storage
@@ -54,11 +55,12 @@ from sweeper.record import Sweep as SweepRow
 from sweeper.record.lease import BEAT_S, LEASE_S
 from sweeper.record.process import identity
 from sweeper.run.app import App, LoadedApp, Task
+from sweeper.run.journal import written
 from sweeper.source import REQUIRE, code_row, database_files, learn_secrets, refuse, take_code
 from sweeper.space import Space
 from sweeper.study import Asked, AskTellStudy, Plan, Study, custom, open_study
 from sweeper.sweep import Sweep
-from sweeper.takeover import leave, take_over
+from sweeper.takeover import adopt, leave, take_over
 from sweeper.trial import TrialSpec
 
 
@@ -198,8 +200,6 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interrupt
     prepared.store.sign(shown(settings.storage))
     outcome = "failed"
     try:
-        take_over(opened, record)
-        enqueue(opened, settings.enqueue, prepared.space)
         tally, brake = _run(multirun, prepared, opened, record, interruption)
         outcome = "stopped" if brake.signal else "finished" if tally.is_within() else "failed"
     except Interrupted:
@@ -218,18 +218,25 @@ def _run(
 ) -> tuple[Tally, Brake]:
     settings, objective = prepared.settings, prepared.objective
     target = _target(prepared)
-    study = Study(opened, _suggest(multirun, prepared), target)
     brake = Brake()
     single = objective.directions[0] == "maximize" if len(objective.directions) == 1 else None
     tally = Tally(prepared.budget, single)
-    display = display_for(prepared.study_name, objective.directions, target, opened.get_trials(deepcopy=False))
+
+    def say(text: str) -> None:
+        display.notice(text)
+
     with contextlib.ExitStack() as undo:
+        launcher = _launcher(multirun, prepared, say)
+        adopted = adopt(launcher, opened, record, undo)
+        take_over(opened, record)
+        enqueue(opened, settings.enqueue, prepared.space)
+        study = Study(opened, _suggest(multirun, prepared), target)
         undo.callback(study.close)
+        display = display_for(prepared.study_name, objective.directions, target, opened.get_trials(deepcopy=False))
         undo.callback(display.closed)
-        launcher = _launcher(multirun, settings, prepared.code.snapshot)
-        if settings.launcher == "ray":
-            display.notice(f"joining Ray at {settings.ray.address}" if settings.ray.address else "starting Ray")
-        undo.enter_context(launcher)
+        if adopted is None:
+            display.notice("starting Ray" if settings.launcher == "ray" else "")
+            undo.enter_context(launcher)
         sweep = Sweep(
             uuid=prepared.uuid,
             study=study,
@@ -240,6 +247,8 @@ def _run(
             watcher=display,
             brake=brake,
             attempts=prepared.attempts,
+            lost=LostAttempts(written),
+            adopted=adopted or {},
             n_jobs=settings.n_jobs,
         )
         desk = Desk(
@@ -278,8 +287,8 @@ def _suggest(multirun: Multirun, prepared: Prepared) -> Callable[[optuna.Trial],
     return prepared.space.suggest if path is None else custom(path, multirun.config, prepared.space)
 
 
-def _launcher(multirun: Multirun, settings: Settings, snapshot: Snapshot) -> Launcher:
-    callbacks = multirun.context.callbacks
+def _launcher(multirun: Multirun, prepared: Prepared, notice: Callable[[str], None]) -> Launcher:
+    callbacks, settings, snapshot = multirun.context.callbacks, prepared.settings, prepared.code.snapshot
     if settings.launcher == "inline":
         from sweeper.launch.inline import InlineLauncher
 
@@ -289,8 +298,15 @@ def _launcher(multirun: Multirun, settings: Settings, snapshot: Snapshot) -> Lau
     from sweeper.launch.ray import RayLauncher
     from sweeper.launch.slot import Resources
 
-    resources = Resources(settings.resources.cpus, settings.resources.gpus)
-    return RayLauncher(App.of(multirun.task, callbacks, snapshot), resources, settings.n_jobs, settings.ray.address)
+    return RayLauncher(
+        App.of(multirun.task, callbacks, snapshot),
+        Resources(settings.resources.cpus, settings.resources.gpus),
+        settings.n_jobs,
+        settings.ray.address,
+        prepared.attempts.isolation,
+        prepared.uuid,
+        notice,
+    )
 
 
 def _composer_of_specs(prepared: Prepared) -> Callable[[Asked], TrialSpec]:

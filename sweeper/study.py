@@ -19,12 +19,13 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper import infeasible
 from sweeper import sampler as sampling
 from sweeper.errors import ConfigError, Superseded
 from sweeper.objective import Objective
 from sweeper.record import Storage
 from sweeper.space import Space
-from sweeper.trial import Ended, ParamValue, Reported
+from sweeper.trial import Ended, Failure, ParamValue, Reported
 
 T = TypeVar("T")
 Suggest = Callable[[optuna.Trial], dict[str, ParamValue]]
@@ -100,8 +101,15 @@ class AskTellStudy(optuna.Study):
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        """While a trial is asked for, all that is read of the others is of one moment."""
-        return super()._get_trials(deepcopy, states, use_cache or self._is_asking)
+        """The trials as samplers see them. While one is asked for, all that is read of the others is of one moment."""
+        if states is None or not infeasible.learns_from_any(self.sampler, states):
+            return super()._get_trials(deepcopy, states, use_cache or self._is_asking)
+        trials = super()._get_trials(deepcopy, (*TrialState,), use_cache or self._is_asking)
+        return infeasible.shown(trials, states, self.sampler, self.directions)
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        """The trials as they are."""
+        return super()._get_trials(deepcopy, states, self._is_asking)
 
 
 class Study:
@@ -154,11 +162,7 @@ class Study:
 
     def _ask(self) -> Asked | None:
         trial = None if self.optuna.is_exhausted else self.optuna.ask_within(self.n_trials, self._suggest)
-        if trial is None:
-            return None
-        attributes = self.optuna.storage.get_trial_system_attrs(trial._trial_id)
-        retried = attributes.get(_RETRIED, 0)
-        return Asked(trial, trial.number, attributes.get(ATTEMPT, 0), trial.params, retried)
+        return None if trial is None else asked(self.optuna, trial)
 
     def _retry(self, asked: Asked) -> None:
         self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
@@ -168,8 +172,9 @@ class Study:
         if len(self.optuna.directions) > 1:
             return False  # Optuna prunes for one objective alone; the points are kept as metrics all the same
         for report in reports:
-            if report.step >= 0:
-                asked.trial.report(report.value, report.step)
+            if report.step >= 0:  # an earlier attempt may have reported this step: the newer word counts
+                self.optuna.storage.set_trial_intermediate_value(asked.trial._trial_id, report.step, report.value)
+                asked.trial._cached_frozen_trial.intermediate_values[report.step] = report.value
         return self._prunes and bool(reports) and asked.trial.should_prune()
 
 
@@ -203,6 +208,12 @@ def open_study(plan: Plan, space: Space, storage: Storage) -> AskTellStudy:
     return study
 
 
+def asked(study: AskTellStudy, trial: optuna.Trial) -> Asked:
+    """A running trial, with what its earlier attempts have left."""
+    attributes = study.storage.get_trial_system_attrs(trial._trial_id)
+    return Asked(trial, trial.number, attributes.get(ATTEMPT, 0), trial.params, attributes.get(_RETRIED, 0))
+
+
 def give_back(study: optuna.Study, trial_id: int, attempt: int) -> None:
     """Put an interrupted trial back in line: it keeps its number and params, and its next attempt is counted."""
     study._storage.set_trial_system_attr(trial_id, ATTEMPT, attempt + 1)
@@ -211,6 +222,8 @@ def give_back(study: optuna.Study, trial_id: int, attempt: int) -> None:
 
 def tell(study: optuna.Study, trial: optuna.Trial | int, ended: Ended) -> None:
     """Write down how a trial, or the one of this number, ended. Superseded where another driver has done so."""
+    if ended.failure == Failure.OOM:
+        infeasible.mark(study, trial)
     try:
         if ended.state == TrialState.COMPLETE:
             study.tell(trial, list(ended.values or ()))
@@ -237,10 +250,6 @@ def custom(path: str, config: DictConfig, space: Space) -> Suggest:
         return chosen | {key: value for key, value in trial.params.items() if key not in chosen}
 
     return suggest
-
-
-def _trials(study: optuna.Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False)
 
 
 def _check_directions(plan: Plan, stored: list[str]) -> None:

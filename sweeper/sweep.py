@@ -9,50 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from optuna.trial import TrialState
 
 from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Tally
+from sweeper.counterpart import Adopted, Ledger, Trials, Watcher
 from sweeper.errors import Superseded, SweeperError
 from sweeper.launch import Launcher, Slot
+from sweeper.lost import LostAttempts, end_among
 from sweeper.study import Asked
-from sweeper.trial import Ended, Event, Failure, Reported, TrialSpec
+from sweeper.trial import Ended, Failure, Reported, TrialSpec
 
 STOPPED = "stopped on request; launching again tries this trial again"
-
-
-class Trials(Protocol):
-    """The study as the loop sees it."""
-
-    async def ask(self) -> Asked | None: ...
-    async def should_prune(self, asked: Asked, reports: Sequence[Reported]) -> bool: ...
-    async def tell(self, asked: Asked, ended: Ended) -> None: ...
-    async def give_back(self, asked: Asked) -> None: ...
-    async def retry(self, asked: Asked) -> None: ...
-    async def kill(self, asked: Asked, why: str) -> None: ...
-
-
-class Ledger(Protocol):
-    """The record as the loop sees it; each future is done when the write is durable."""
-
-    def run_opened(self, sweep: str, spec: TrialSpec) -> Future[None]: ...
-    def heard(self, events: Sequence[Event]) -> Future[None]: ...
-
-
-class Watcher(Protocol):
-    """Whoever looks on: the display."""
-
-    def opened(self, spec: TrialSpec) -> None: ...
-    def heard(self, spec: TrialSpec, event: Event) -> None: ...
-    def told(self, spec: TrialSpec, ended: Ended) -> None: ...
-    def slots(self, total: int) -> None: ...
-    def notice(self, text: str) -> None: ...
 
 
 @dataclass
@@ -75,6 +49,8 @@ class Sweep:
     watcher: Watcher
     brake: Brake
     attempts: Attempts = field(default_factory=Attempts)
+    lost: LostAttempts = field(default_factory=LostAttempts)
+    adopted: dict[Slot, Adopted] = field(default_factory=dict)  # by the slot that the launcher is going to offer
     n_jobs: int | None = None  # most trials at once; None: one for each slot
     _running: dict[int, _Running] = field(default_factory=dict)
     _killed: set[str] = field(default_factory=set)  # runs
@@ -119,6 +95,7 @@ class Sweep:
     async def conduct(self) -> None:
         """Keep every slot busy until nothing is left to do."""
         self._began = asyncio.get_running_loop().time()
+        self._busy = len(self.adopted)
         stopper = asyncio.create_task(self._stop_when_told())
         try:
             async with asyncio.TaskGroup() as group:
@@ -145,18 +122,24 @@ class Sweep:
 
     async def _serve(self, slot: Slot) -> None:
         """Keep one slot busy, for as long as it is wanted."""
+        if (adopted := self.adopted.pop(slot, None)) is not None:
+            on_record = self.record.run_adopted(self.uuid, adopted.spec.run)
+            await self._see_to(adopted.asked, self._follow(slot, adopted.asked, adopted.spec, on_record))
         await slot.ready()
         while (asked := await self._next()) is not None:
-            try:
-                await self._settle(asked, await self._attempt(slot, asked))
-            finally:
-                self._busy -= 1
-                self._wake()
-                self._see_whether_over()  # there may be nobody to wake: a slot that was lost waits for another place
+            await self._see_to(asked, self._attempt(slot, asked))
             await slot.ready()
         self._slots -= 1
         self.watcher.slots(self._slots)
         await slot.close()
+
+    async def _see_to(self, asked: Asked, attempt: Coroutine[Any, Any, Ended]) -> None:
+        try:
+            await self._settle(asked, await attempt)
+        finally:
+            self._busy -= 1
+            self._wake()
+            self._see_whether_over()  # there may be nobody to wake: a slot that was lost waits for another place
 
     async def _next(self) -> Asked | None:
         """The next trial, once there is one: any that runs may have to be tried again. None: too many slots."""
@@ -191,6 +174,8 @@ class Sweep:
                 self.watcher.notice(f"trial {asked.number} {ended.failure}: {ended.error}; tried again ({left} left)")
                 await self._put_back(self.study.retry(asked))
             else:
+                await self._late_end(asked.number)
+                self.lost.forget(asked.number)
                 await self.study.tell(asked, ended)
                 self.tally.add(asked.number, ended)
         except Superseded as error:  # what this attempt came to is on record, and the trial is not ours any more
@@ -215,13 +200,30 @@ class Sweep:
         except SweeperError as error:
             self.watcher.notice(f"trial {asked.number} cannot be composed: {error}")
             return Ended("", 0, time.time(), TrialState.FAIL, failure=Failure.ERROR, error=str(error))
+        if (ended := await self._late_end(asked.number)) is not None:
+            self.watcher.notice(f"trial {asked.number} had ended after all, in an attempt that was given up as lost")
+            self.watcher.told(spec, ended)
+            return ended
+        return await self._follow(slot, asked, spec, self.record.run_opened(self.uuid, spec))
+
+    async def _late_end(self, number: int) -> Ended | None:
+        """How an attempt ended that was given up as lost; what it has said is put on record in any case."""
+        words = self.lost.words(number)
+        if words:
+            await asyncio.wrap_future(self.record.heard(words))
+        return end_among(words)
+
+    async def _follow(self, slot: Slot, asked: Asked, spec: TrialSpec, on_record: Future[None]) -> Ended:
+        """Hear an attempt to its end."""
         try:
-            await asyncio.wrap_future(self.record.run_opened(self.uuid, spec))  # on record before it runs
+            await asyncio.wrap_future(on_record)  # before it runs
             self.watcher.opened(spec)
             ended = await self._run(slot, asked, spec)
         except BaseException as error:
             await asyncio.shield(self._abandon(asked, spec, error))
             raise
+        if ended.failure == Failure.LOST:
+            self.lost.add(spec)
         if not self.attempts.retries_after(ended, asked.retried):
             self.watcher.told(spec, ended)
         return ended

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import optuna
 from optuna.trial import TrialState
 
+from sweeper.counterpart import Adopted
 from sweeper.errors import Superseded
+from sweeper.launch import Launcher, Slot
 from sweeper.record import Record, Storage
 from sweeper.record.owner import OWNER
 from sweeper.run.journal import seal
-from sweeper.study import ATTEMPT, KILLED, AskTellStudy, give_back, tell
+from sweeper.study import ATTEMPT, KILLED, AskTellStudy, asked, give_back, tell
 from sweeper.trial import Ended, Failure
 
 _INTERRUPTED = {Failure.LOST, Failure.STOPPED}  # no fault of the trial's
 
 LOST = "its driver died; the trial goes back in line"
+
+
+def adopt(launcher: Launcher, study: AskTellStudy, record: Record, undo: ExitStack) -> dict[Slot, Adopted] | None:
+    """Take over the trials that run on in slots of dead drivers; None, and the launcher is not entered, if none can.
+
+    Whatever else these slots hold ends.
+    """
+    if not launcher.outlives_drivers:
+        return None
+    undo.enter_context(launcher)
+    orphans = {orphan.number: orphan for orphan in record.orphans(study.study_name)}
+    found: dict[Slot, Adopted] = {}
+    for slot, held in launcher.adopt(record.ended_sweeps(study.study_name)):
+        orphan = orphans.get(held.number)
+        run = record.last_run(study.study_name, held.number)
+        if orphan is None or run is None or run.run != held.run:
+            slot.forget()
+        elif study.storage.adopt_trial(orphan.trial_id, orphan.owner):
+            found[slot] = Adopted(asked(study, optuna.Trial(study, orphan.trial_id)), held)
+    return found
 
 
 def take_over(study: AskTellStudy, record: Record) -> int:

@@ -8,7 +8,7 @@ import itertools
 import tempfile
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally
-from sweeper.launch import T
+from sweeper.launch import Slot, T
 from sweeper.record import Storage
 from sweeper.study import Asked, AskTellStudy, Study
 from sweeper.sweep import Sweep
@@ -85,6 +85,9 @@ class SimulatedSlot:
     async def close(self) -> None:
         pass
 
+    def forget(self) -> None:
+        pass
+
     async def stop(self, failure: Failure, error: str) -> None:
         self._failure = (failure, error)
         self._stopped.set()
@@ -95,6 +98,11 @@ class SimulatedLauncher:
         self._count = slots
         self._resized = asyncio.Event()
         self._objective = objective
+
+    outlives_drivers = False
+
+    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        return []
 
     def __enter__(self) -> Self:
         return self
@@ -129,6 +137,9 @@ class Notebook:
 
     def run_opened(self, sweep: str, spec: TrialSpec) -> Future[None]:
         self.runs.append(spec)
+        return _done()
+
+    def run_adopted(self, sweep: str, run: str) -> Future[None]:
         return _done()
 
     def heard(self, *told: Any) -> Future[None]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from typing import Any, Protocol, Self, TypeVar
 
 from sweeper.trial import Event, Failure, TrialSpec
@@ -33,6 +33,10 @@ class Slot(Protocol):
         """End the running trial; its `Ended`, with this failure, still comes through `run`."""
         ...
 
+    def forget(self) -> None:
+        """Let go of the trial that it held when it was found."""
+        ...
+
     async def close(self) -> None:
         """Give back what it holds; it runs no further trial."""
         ...
@@ -43,6 +47,18 @@ class Launcher(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
+
+    @property
+    def outlives_drivers(self) -> bool:
+        """Whether its slots, and the trials in them, go on when the driver dies."""
+        ...
+
+    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        """Take over the slots that hold trials of these sweeps, whose drivers are gone; `slots` offers them too.
+
+        `run` with that trial's spec hears it from its first event on.
+        """
+        ...
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         """Run the loop to its end on the thread that suits the launcher, and return what it returns."""

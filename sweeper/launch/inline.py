@@ -11,12 +11,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from sweeper.launch import T
+from sweeper.launch import Slot, T
 from sweeper.run.app import LoadedApp
 from sweeper.run.child import log_path
 from sweeper.run.execute import end_before_start, execute
@@ -38,6 +38,8 @@ class InlineLauncher:
         self._app = app
         self._after_trial = after_trial
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+
+    outlives_drivers = False
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +64,9 @@ class InlineLauncher:
             work()
         thread.join()
         return result.result()
+
+    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        return []
 
     async def slots(self) -> AsyncIterator[InlineSlot]:
         yield InlineSlot(self._app, self._work.put, self._after_trial)
@@ -125,6 +130,9 @@ class InlineSlot:
         self._stop = (failure, error)
         if self._running.is_set():
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def forget(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

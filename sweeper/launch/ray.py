@@ -16,11 +16,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any, Self
 
 from sweeper.errors import LaunchError
-from sweeper.launch import T
+from sweeper.launch import Slot, T
 from sweeper.launch.cluster import local_ray, running_cluster
 from sweeper.launch.slot import NAMESPACE, Placement, RaySlot, Resources
 from sweeper.run.app import App
-from sweeper.trial import Isolation
+from sweeper.trial import Isolation, TrialSpec
 
 _LOOK_EVERY_S = 3.0  # for nodes that have joined
 _PATIENCE_S = 30.0  # with a slot that was found, to say what it holds
@@ -43,8 +43,8 @@ class RayLauncher:
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         numbers = itertools.count()
-        outlives = address is not None and sweep is not None
-        name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if outlives else None
+        self.outlives_drivers = address is not None and sweep is not None  # its slots do, on a cluster of others
+        name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if self.outlives_drivers else None
         self._placement = Placement(app, resources, isolation, name=name)
         self._resources = resources
         self._n_jobs = n_jobs
@@ -70,11 +70,11 @@ class RayLauncher:
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
 
-    def adopt(self, sweeps: Collection[str]) -> list[RaySlot]:
-        """Take over the slots that hold trials of these sweeps, whose drivers are gone."""
+    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        """Take over the slots that hold trials of these sweeps, whose drivers are gone; idle ones are given back."""
         import ray
 
-        found: list[RaySlot] = []
+        found: list[tuple[Slot, TrialSpec]] = []
         for name in _names(sweeps):
             with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it is gone by now, or does not answer
                 actor = ray.get_actor(name, NAMESPACE)
@@ -83,8 +83,8 @@ class RayLauncher:
                 if held is None:
                     slot.kill()
                 else:
-                    found.append(slot)
-        self._slots += found
+                    self._slots.append(slot)
+                    found.append((slot, held))
         return found
 
     def resize(self, n_jobs: int) -> None:

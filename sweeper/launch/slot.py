@@ -64,7 +64,7 @@ class RaySlot:
         self._actor: Any = placement.actor() if actor is None else actor
         self._is_ready = False
         self.is_closed = False
-        self.held = held  # the trial that it ran already when it was found
+        self._held = held  # the trial that it ran already when it was found
         self.unforkable: str | None = None  # why the app's trials are spawned
 
     async def ready(self) -> None:
@@ -82,20 +82,19 @@ class RaySlot:
                 self._replace()
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
-        """Run one trial; ends with `Ended` of kind lost where the slot dies, or is silent beyond its lease."""
+        """Run one trial; ends with `Ended` of kind lost where the slot dies, or is silent beyond its lease.
+
+        The trial that the slot held when it was found goes on, and is heard from its first event on.
+        """
+        if self._held is not None and self._held.run == spec.run:
+            async for events in self._follow(spec, self._actor.hear.remote(0, self._placement.beat_s)):
+                yield events
+            self.forget()
+            return
         # the config travels in the payload
         call = self._actor.begin.remote(replace(spec, config={}), self._placement.beat_s)
         async for events in self._follow(spec, call):
             yield events
-
-    async def resume(self) -> AsyncIterator[tuple[Event, ...]]:
-        """The events, from the first on, of the trial that was running already when the slot was found."""
-        if self.held is None:
-            return
-        async for events in self._follow(self.held, self._actor.hear.remote(0, self._placement.beat_s)):
-            yield events
-        self.held = None
-        self._replace()  # the next trial gets the code of this driver, not of the one that is gone
 
     async def _follow(self, spec: TrialSpec, call: Any) -> AsyncIterator[tuple[Event, ...]]:
         from ray.exceptions import RayActorError
@@ -115,6 +114,11 @@ class RaySlot:
             reason = _reason(error, self._placement.lease_s)
             self._replace()
             yield tuple(so_far(spec.folder, spec.run, heard, Failure.LOST, reason))
+
+    def forget(self) -> None:
+        """Let go of what was held: the next trial gets the code of this driver, not of the one that is gone."""
+        self._held = None
+        self._replace()
 
     async def answer(self, step: int, prune: bool) -> None:
         self._actor.answer.remote(step, prune)

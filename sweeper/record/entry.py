@@ -187,6 +187,25 @@ class RunOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class RunAdopted:
+    """A run that was given up with its driver goes on, in another sweep."""
+
+    run: str
+    sweep: str
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+    def apply(self, batch: Batch) -> None:
+        has_no_end_of_its_own = (runs.c.run == self.run) & (runs.c.ended_seq.is_(None) | (runs.c.ended_seq < 0))
+        going_on = dict.fromkeys(("failure", "error", "ended_at", "ended_seq"))
+        batch.connection.execute(
+            update(runs).where(has_no_end_of_its_own),
+            {"sweep": self.sweep, "state": TrialState.RUNNING.name, **going_on},
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What runs have done."""
 

@@ -24,6 +24,7 @@ from sweeper.record.entry import (
     Heard,
     Judged,
     Nothing,
+    RunAdopted,
     RunOpened,
     SweepEnded,
     SweepJoined,
@@ -153,11 +154,19 @@ class Record:
         """
         return self._writer.submit(RunOpened(columns_of(sweep, spec)))
 
+    def run_adopted(self, sweep: str, run: str) -> Future[None]:
+        """A run whose driver is dead goes on, heard by the driver of this sweep."""
+        return self._writer.submit(RunAdopted(run, sweep))
+
     def heard(self, events: Sequence[Event]) -> Future[None]:
         """What runs have done. To hear an event twice changes nothing, and of two points with one name and
         step the later seq is kept. The future fails with NotFound for a run that is not on record.
         """
         return self._writer.submit(Heard(tuple(events)))
+
+    def ended_sweeps(self, study: str) -> list[str]:
+        """The sweeps of a study that are over, however they ended."""
+        return [sweep for sweep, _ in self._storage.ask(lambda connection: ended_sweeps(connection, study))]
 
     def orphans(self, study: str) -> list[Orphan]:
         """The study's RUNNING trials whose driver is dead and buried.

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Ended, Event, Failure
+from sweeper.trial import Ended, Event, Failure, TrialSpec
 
 ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
@@ -83,6 +83,11 @@ class JournalReader:
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
         return [decode(line, self._run) for line in whole.splitlines()]
+
+
+def written(spec: TrialSpec) -> list[Event]:
+    """Everything that the journal of a run says by now, as far as it is to be seen from here."""
+    return JournalReader(journal_path(spec.folder, spec.run), spec.run).read()
 
 
 def seal(folder: str | Path, run: str, failure: Failure, error: str, stacks: str | None = None) -> list[Event]:

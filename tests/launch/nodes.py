@@ -22,7 +22,7 @@ from hydra._internal.callbacks import Callbacks
 
 from sweeper.launch import Slot
 from sweeper.launch.ray import RayLauncher
-from sweeper.launch.slot import RaySlot, Resources
+from sweeper.launch.slot import Resources
 from sweeper.run.app import App
 from sweeper.run.fence import Fence
 from sweeper.run.journal import JournalReader, journal_path
@@ -195,11 +195,9 @@ async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> 
     driver.kill()
     driver.wait()
     with launcher(made.address, "b" * 32) as second:
-        adopted: list[RaySlot] = await asyncio.to_thread(second.adopt, ["d" * 32])
-        slot = adopted[0]
-        assert slot.held is not None
-        spec = slot.held
-        running = Trial(slot.resume())
+        adopted = await asyncio.to_thread(second.adopt, ["d" * 32])
+        slot, spec = adopted[0]
+        running = Trial(slot.run(spec))
         await running.underway()
         end(folder, 7)
         ended = await running.ended()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import pytest
 from hydra._internal.callbacks import Callbacks
 from optuna.trial import TrialState
 
-from sweeper.launch import T
+from sweeper.launch import Slot, T
 from sweeper.run.app import App, Task
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
@@ -40,6 +40,12 @@ class HostSlot:
     async def answer(self, step: int, prune: bool) -> None:
         self.host.answer(step, prune)
 
+    def forget(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.host.close()
+
     async def stop(self, failure: Failure, error: str) -> None:
         self.host.stop(failure, error, grace_s=1.0)
 
@@ -48,11 +54,19 @@ class HostLauncher:
     def __init__(self, task: Task, isolation: Isolation) -> None:
         self.host = Host(App.of(task, Callbacks()), {}, isolation)
 
+    outlives_drivers = False
+
+    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        return []
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.host.close()
+
+    def resize(self, n_jobs: int) -> None:
+        pass
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
