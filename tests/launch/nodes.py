@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 from hydra._internal.callbacks import Callbacks
 
+from sweeper.history import History
 from sweeper.launch import Slot
 from sweeper.launch.ray import RayLauncher
 from sweeper.launch.slot import Resources
@@ -216,6 +217,62 @@ async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> 
     }
 
 
+APP = """
+import os, time
+from pathlib import Path
+
+import hydra
+import sweeper
+from omegaconf import DictConfig
+
+
+@hydra.main(version_base="1.3", config_path=None)
+def main(cfg: DictConfig) -> float:
+    folder = Path(cfg.folder)
+    for epoch in range(4):
+        with (folder / f"epochs-{cfg.x}").open("a") as file:
+            file.write(f"{epoch} ")
+        sweeper.log({"epoch": epoch}, step=epoch)
+        while epoch == 1 and not (folder / "go-on").exists():
+            time.sleep(0.02)
+    return float(cfg.x)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+async def a_driver_of_a_sweep_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    """A launch is killed with both of its trials in the middle; the same launch again."""
+    (folder / "app.py").write_text(APP)
+    command = [
+        *(sys.executable, "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid", "+x=1,2,3"),
+        *(f"+folder={folder}", f"hydra.sweeper.ray.address={made.address}", "hydra.sweep.dir=sweep"),
+    ]
+    environment = os.environ | {
+        "SWEEPER_STORAGE": f"sqlite:///{folder}/sweeper.db",
+        "SWEEPER_ARTIFACTS": str(folder / "a"),
+    }
+    with (folder / "log").open("w") as log:
+        first = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        while sum(path.read_text() == "0 1 " for path in folder.glob("epochs-*")) < 2:
+            await asyncio.sleep(0.05)
+        first.kill()
+        first.wait()
+        (folder / "go-on").touch()
+        second = await asyncio.to_thread(subprocess.run, command, cwd=folder, env=environment, stdout=log, stderr=log)
+    history = History(f"sqlite:///{folder}/sweeper.db")
+    runs = [run for trial in history.trials("app") for run in history.runs("app", trial.number)]
+    return {
+        "status": second.returncode,
+        "log": (folder / "log").read_text(),
+        "epochs": sorted(path.read_text() for path in folder.glob("epochs-*")),
+        "runs": [(run.attempt, run.state, run.failure) for run in runs],
+        "points": [len(history.curves(run.run)["epoch"].steps) for run in runs],
+    }
+
+
 def drive(folder: Path, address: str) -> None:
     """Drive one trial until killed."""
 
@@ -233,6 +290,7 @@ SCENES = {
     "a_slot_is_paused_for_long": (a_slot_is_paused_for_long, 2),
     "a_slot_is_paused_briefly": (a_slot_is_paused_briefly, 1),
     "a_driver_dies": (a_driver_dies, 1),
+    "a_driver_of_a_sweep_dies": (a_driver_of_a_sweep_dies, 2),
 }
 
 
@@ -241,8 +299,6 @@ def main(name: str, folder: Path) -> None:
     signal.alarm(200)
     lease_s = LEASE_S if name == "a_slot_is_paused_for_long" else 60.0
     with cluster(nodes) as made, launcher(made.address, lease_s=lease_s) as ours:
-        if name == "a_driver_dies":
-            ours._n_jobs = 0
         print("\n" + json.dumps(ours.drive(scene(folder, made, ours.slots()))))
 
 

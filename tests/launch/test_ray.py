@@ -81,12 +81,12 @@ def test_a_killed_slot_is_a_lost_trial(tmp_path: Path) -> None:
         async for slot in launcher.slots():
             events: list[object] = []
             async for batch in slot.run(spec_for(tmp_path, {"signal": str(path)})):
-                events += batch
-                if len(events) == 1:
+                if not events:
                     (actor,) = [
                         p for p in psutil.Process().children(recursive=True) if "SlotActor" in " ".join(p.cmdline())
                     ]
                     os.kill(actor.pid, signal.SIGKILL)
+                events += batch
             return events
         return []
 
