@@ -1,9 +1,9 @@
 """Points at which memory ran out: failed on record, and to the sampler finished points that broke a constraint.
 
-Optuna's samplers learn nothing from failed trials, and would go on asking for models that do not fit. What they do
-learn from is a constraint (c-TPE, constrained domination in NSGA, a constrained acquisition function in GP), so they
-are shown such a trial as complete, with the worst value there is and the constraint broken. Everybody else sees it
-failed.
+Optuna's TPE and GP learn nothing from failed trials, and would go on asking for models that do not fit. What they do
+learn from is a constraint (c-TPE; a constrained acquisition function), so they are shown such a trial as complete, with
+the worst value there is and the constraint broken. Everybody else sees it failed. NSGA breeds from trials that did not
+fail, and gains nothing from seeing the others: it only takes them for a generation (measured).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Container, Sequence
 
-from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 _ATTRIBUTE = "constraints:memory"  # where optuna.Trial.set_constraint("memory", …) of Optuna 5 puts it
 _BROKEN, _KEPT = 1.0, 0.0
-_LEARN = (TPESampler, GPSampler, NSGAIISampler, NSGAIIISampler)
+_LEARN = (TPESampler, GPSampler)
 
 
 def mark(study: Study, trial: Trial | int) -> None:
@@ -30,26 +30,25 @@ def mark(study: Study, trial: Trial | int) -> None:
     storage.set_trial_system_attr(trial_id, _ATTRIBUTE, _BROKEN)
 
 
-def learns_from_any(sampler: BaseSampler, states: Container[TrialState]) -> bool:
-    """Whether a sampler that asks for trials in these states learns from infeasible ones among them."""
-    return isinstance(sampler, _LEARN) and TrialState.COMPLETE in states
+def learns_from_any(sampler: BaseSampler) -> bool:
+    """Whether the sampler knows what to make of a broken constraint."""
+    return isinstance(sampler, _LEARN)
 
 
 def shown(
     trials: Sequence[FrozenTrial],
-    states: Container[TrialState],
+    states: Container[TrialState] | None,
     sampler: BaseSampler,
     directions: Sequence[StudyDirection],
 ) -> list[FrozenTrial]:
-    """Of `trials`, which include the failed ones, those in `states` as the sampler is to see them."""
+    """Of all `trials` those in `states`, None being any, as the sampler is to see them."""
     infeasible = {t.number for t in trials if t.state == TrialState.FAIL and _ATTRIBUTE in t.system_attrs}
-    if not infeasible:
-        return [trial for trial in trials if trial.state in states]
-    worst = _worst(trials, directions)
-    seen = [_broken(trial, worst) if trial.number in infeasible else trial for trial in trials]
-    found = [trial for trial in seen if trial.state in states]
+    if infeasible:
+        worst = _worst(trials, directions)
+        trials = [_broken(trial, worst) if trial.number in infeasible else trial for trial in trials]
+    found = [trial for trial in trials if states is None or trial.state in states]
     # GP asks for the same constraints in every trial, where the others count a missing one as kept
-    return [_completed(trial, found) for trial in found] if isinstance(sampler, GPSampler) else found
+    return [_completed(trial, found) for trial in found] if infeasible and isinstance(sampler, GPSampler) else found
 
 
 def _worst(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[float]:

@@ -102,9 +102,9 @@ class AskTellStudy(optuna.Study):
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         """The trials as samplers see them. While one is asked for, all that is read of the others is of one moment."""
-        if states is None or not infeasible.learns_from_any(self.sampler, states):
+        if not infeasible.learns_from_any(self.sampler):
             return super()._get_trials(deepcopy, states, use_cache or self._is_asking)
-        trials = super()._get_trials(deepcopy, (*TrialState,), use_cache or self._is_asking)
+        trials = super()._get_trials(deepcopy, None, use_cache or self._is_asking)
         return infeasible.shown(trials, states, self.sampler, self.directions)
 
     def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:

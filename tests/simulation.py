@@ -21,6 +21,7 @@ from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally
 from sweeper.launch import Slot, T
+from sweeper.lost import LostAttempts
 from sweeper.record import Storage
 from sweeper.study import Asked, AskTellStudy, Study
 from sweeper.sweep import Sweep
@@ -215,6 +216,7 @@ class Simulation:
     notebook: Notebook = field(default_factory=Notebook)
     storage: Storage = field(default_factory=fresh_storage)
     pruner: optuna.pruners.BasePruner = field(default_factory=optuna.pruners.NopPruner)
+    lost: LostAttempts = field(default_factory=LostAttempts)
 
     def run(self) -> AskTellStudy:
         """Run the sweep to its end; running again goes on with the same study."""
@@ -232,6 +234,7 @@ class Simulation:
             self.notebook,
             self.brake,
             self.attempts,
+            self.lost,
         )
         try:
             launcher.drive(sweep.conduct())

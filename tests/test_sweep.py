@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import optuna
@@ -10,9 +11,10 @@ from optuna.trial import TrialState
 from sweeper.attempt import Attempts
 from sweeper.budget import Budget
 from sweeper.errors import ConfigError
+from sweeper.lost import LostAttempts
 from sweeper.record import Storage
 from sweeper.study import Asked
-from sweeper.trial import Ended, Failure, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Reported, TrialSpec
 from tests.simulation import Broke, SimulatedSlot, Simulation, spec_of, states
 
 
@@ -200,6 +202,77 @@ def test_a_trial_that_comes_back_at_the_end_is_taken_by_a_slot_that_is_free() ->
     assert states(study) == ["COMPLETE"] * 2
     assert len(slots) == 3
     assert slots[2] != slots[1]
+
+
+def late(end: Ended | None) -> LostAttempts:
+    """What is read of every lost attempt: one point, and this end."""
+
+    def read(spec: TrialSpec) -> list[Event]:
+        said: list[Event] = [Reported(spec.run, 1, 0.0, 0, 0.5)]
+        return said if end is None else [*said, dataclasses.replace(end, run=spec.run)]
+
+    return LostAttempts(read)
+
+
+FINISHED_LATE = Ended("", 2, 0.0, TrialState.COMPLETE, values=(0.25,))
+
+
+def test_a_lost_attempt_that_had_ended_after_all_is_not_made_again() -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        raise Broke(Failure.LOST)
+
+    simulation = Simulation(objective, n_trials=1, slots=1, attempts=Attempts(retries=1), lost=late(FINISHED_LATE))
+    study = simulation.run()
+
+    assert [trial.value for trial in study.trials] == [0.25]
+    assert [run.attempt for run in simulation.notebook.runs] == [0]
+
+
+@pytest.mark.parametrize("end", [None, dataclasses.replace(FINISHED_LATE, state=TrialState.FAIL, failure=Failure.LOST)])
+def test_a_lost_attempt_that_had_not_ended_is_made_again_and_what_it_said_is_kept(end: Ended | None) -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if spec.attempt == 0:
+            raise Broke(Failure.LOST)
+        return 1.0
+
+    simulation = Simulation(objective, n_trials=1, slots=1, attempts=Attempts(retries=1), lost=late(end))
+    study = simulation.run()
+
+    assert [trial.value for trial in study.trials] == [1.0]
+    assert [run.attempt for run in simulation.notebook.runs] == [0, 1]
+    first = simulation.notebook.runs[0].run
+    assert any(isinstance(event, Reported) and event.run == first for event in simulation.notebook.events)
+
+
+def test_what_a_lost_attempt_finishes_while_a_newer_one_runs_is_its_record_and_no_more() -> None:
+    simulation = Simulation(at_once, n_trials=1, slots=1, attempts=Attempts(retries=1), lost=late(None))
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if spec.attempt == 0:
+            raise Broke(Failure.LOST)
+        simulation.lost.read = late(FINISHED_LATE).read
+        return 1.0
+
+    simulation.objective = objective
+    study = simulation.run()
+
+    assert [trial.value for trial in study.trials] == [1.0]
+    first = simulation.notebook.runs[0].run
+    ends = [e for e in simulation.notebook.events if isinstance(e, Ended) and e.run == first]
+    assert ends[-1].values == (0.25,)
+
+
+def test_a_later_attempt_reports_its_own_steps_to_the_pruner() -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        await slot.report(spec, 0, 10.0 + spec.attempt)
+        if spec.attempt == 0:
+            await slot.report(spec, 1, 20.0)
+            raise Broke(Failure.CRASHED)
+        return 1.0
+
+    study = Simulation(objective, n_trials=1, slots=1, attempts=Attempts(retries=1)).run()
+
+    assert study.trials[0].intermediate_values == {0: 11.0, 1: 20.0}
 
 
 def test_a_trial_on_its_way_when_the_sweep_is_stopped_never_runs() -> None:
