@@ -32,6 +32,18 @@ def test_python_of_the_readme_runs() -> None:
         exec(compile(block, "README.md", "exec"), {})
 
 
+def test_every_fault_names_tests_that_there_are() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!what happens|---)(.*) \|$", page, re.M)
+    named = re.findall(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)", page)
+
+    assert len(rows) >= 20
+    for name, path in named:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path} has no {name}"
+    for row in rows:
+        assert "test_" in row or "`OF_" in row or row.endswith("| the same"), row
+
+
 def test_exit_statuses_are_as_said() -> None:
     assert (SweeperError.exit_status, StorageError.exit_status) == (2, 3)
     assert (LaunchError.exit_status, TrialsFailed.exit_status) == (4, 5)

@@ -38,6 +38,9 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
         title.append(f" {text.printable(trial.failure)}", style="red")
     screen.line(title)
     screen.facts([*_facts(study, trial, best, screen), *(_run_facts(run, trial) if run else ())])
+    if len(trial.runs) > 1:
+        screen.heading("attempts")
+        screen.table(_attempts_table(trial))
     if trial.params:
         screen.heading("parameters")
         screen.table(_params_table(study, trial, best, screen))
@@ -119,6 +122,27 @@ def _run_facts(run: RunRow, trial: TrialDetail) -> Iterator[tuple[str, str | Tex
     if run.overrides:
         yield "overrides", " ".join(text.printable(override) for override in run.overrides)
     yield "folder", text.printable(run.folder)
+
+
+def _attempts_table(trial: TrialDetail) -> Table:
+    columns = (
+        Column("attempt", is_number=True),
+        Column("end"),
+        Column("took", is_number=True),
+        Column("node", gives_way=1),
+        Column("error"),
+    )
+    rows = tuple(
+        (
+            str(run.attempt + 1),
+            text.printable(run.failure or run.state.lower()),
+            MISSING if run.runtime_s is None else text.duration(run.runtime_s),
+            text.printable(run.node or MISSING),
+            text.printable(run.error or ""),
+        )
+        for run in trial.runs
+    )
+    return Table(columns, rows)
 
 
 def _params_table(study: StudyRow, trial: TrialDetail, best: BestRow | None, screen: Screen) -> Table:

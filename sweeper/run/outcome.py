@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
+from pathlib import Path
+from types import TracebackType
 
 from optuna import TrialPruned
 from optuna.trial import TrialState
 
 from sweeper.trial import Failure, TrialSpec
 
+_ROOM = Path(__file__).parent
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -70,8 +73,16 @@ def of_exception(error: BaseException) -> Outcome:
         TrialState.FAIL,
         failure=_kind(error),
         error=line,
-        traceback="".join(traceback.format_exception(error)),
+        traceback="".join(traceback.format_exception(type(error), error, _of_the_task(error.__traceback__))),
     )
+
+
+def _of_the_task(frames: TracebackType | None) -> TracebackType | None:
+    """The frames from the task's own on; all of them where the error is none of the task's."""
+    own = frames
+    while own is not None and Path(own.tb_frame.f_code.co_filename).parent == _ROOM:
+        own = own.tb_next
+    return own or frames
 
 
 def _one_line(error: BaseException) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import secrets
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -73,9 +74,17 @@ def _kill_all(belongs: Callable[[str], bool]) -> None:
     while found := [pid for pid, value in _marked() if belongs(value)]:
         for pid in found:
             _kill(pid)
+            _wait_for(pid, deadline)
         if time.monotonic() > deadline:
             return
-        time.sleep(0.005)
+
+
+def _wait_for(pid: int, deadline: float) -> None:
+    """Until the process has ended, whoever's child it is."""
+    with contextlib.suppress(ProcessLookupError):
+        ended = os.pidfd_open(pid)
+        select.select([ended], [], [], max(0.0, deadline - time.monotonic()))
+        os.close(ended)
 
 
 def _marked() -> Iterator[tuple[int, str]]:

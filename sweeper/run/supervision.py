@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import select
 import signal
 import socket
@@ -31,6 +32,7 @@ _LINGER_S = 0.02  # how long points that nobody waits for may gather before they
 _LOOK_EVERY_S = 1.0  # at the fence
 _LONGEST_SIGN = 65536  # bytes taken from the bell at once
 _STACKS_KEPT = 65536  # bytes
+_NOT_THE_TASKS = re.compile(rf'^  File "({re.escape(str(Path(__file__).parent))}/|<frozen runpy>)|^Extension modules: ')
 
 
 Start = Callable[[TrialSpec, socket.socket, BinaryIO], int]  # the trial's end of the bell, its stacks -> process id
@@ -201,7 +203,8 @@ class Supervision:
 
     def _where(self) -> str | None:
         """The stacks that a fatal signal left."""
-        return os.pread(self._stacks.fileno(), _STACKS_KEPT, 0).decode(errors="replace") or None
+        text = os.pread(self._stacks.fileno(), _STACKS_KEPT, 0).decode(errors="replace")
+        return "\n".join(line for line in text.splitlines() if not _NOT_THE_TASKS.search(line)).strip() or None
 
 
 def _note(log: Path, text: str) -> None:
