@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         should_prune,
         use_data,
     )
+    from sweeper.singlerun import main
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ __all__ = [
     "checkpoint_dir",
     "log",
     "log_test",
+    "main",
     "report",
     "save_artifact",
     "seed_everything",
@@ -52,6 +54,7 @@ __all__ = [
 
 _ROOMS = {
     "Storage": "sweeper.record",
+    "main": "sweeper.singlerun",
     "seed_everything": "sweeper.run.seed",
     **dict.fromkeys(
         (

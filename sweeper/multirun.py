@@ -16,6 +16,7 @@ import secrets
 import shlex
 import socket
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally, told_apart
+from sweeper.cli import verdict_page
 from sweeper.cli.display import display_for
 from sweeper.config.check import check
 from sweeper.config.compose import Composer
@@ -54,6 +56,8 @@ from sweeper.record import Record, Storage
 from sweeper.record import Sweep as SweepRow
 from sweeper.record.lease import BEAT_S, LEASE_S
 from sweeper.record.process import identity
+from sweeper.reproduction.request import taken
+from sweeper.reproduction.rerun import rerun
 from sweeper.run.app import App, LoadedApp, Task
 from sweeper.run.journal import written
 from sweeper.source import REQUIRE, code_row, database_files, learn_secrets, refuse, take_code
@@ -93,17 +97,23 @@ class Prepared:
 
 
 def launch(multirun: Multirun) -> None:
-    """Run the sweep to its end, with its display. Raises SweeperError; TrialsFailed where trials failed unallowed."""
+    """Run the sweep to its end, with its display. Raises SweeperError; TrialsFailed where trials failed unallowed.
+
+    A process that `sweeper reproduce` has started runs the recorded run instead, and leaves with the verdict's status.
+    """
+    if (request := taken()) is not None:
+        raise SystemExit(verdict_page.show(rerun(multirun, request), request.is_json))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # what Hydra's logging would show of it is no news
     interruption = Interruption()
-    with interruption.heeded():
-        prepared = _prepare(multirun)
+    # private: what is composed from may hold secrets
+    with interruption.heeded(), tempfile.TemporaryDirectory(prefix="sweeper-conf-") as conf:
+        prepared = _prepare(multirun, Path(conf) / "conf")
         with contextlib.closing(Storage(prepared.settings.storage)) as storage:
             _conduct(multirun, prepared, storage, interruption)
 
 
-def _prepare(multirun: Multirun) -> Prepared:
+def _prepare(multirun: Multirun, conf: Path) -> Prepared:
     hydra = multirun.config.hydra
     settings = _settings(hydra.sweeper)
     learn_secrets(multirun.config)
@@ -114,12 +124,14 @@ def _prepare(multirun: Multirun) -> Prepared:
     sweep = uuid.uuid4().hex
     folder = Path(hydra.sweep.dir).absolute()
     dumps = pickle.dumps if settings.launcher == "inline" else App.of(multirun.task, None).dumps
-    composer = Composer.snapshot(multirun.config, folder / ".sweeper" / f"conf-{sweep[:8]}", dumps)
+    composer = Composer.snapshot(multirun.config, conf, dumps)
     space = Space.parse(multirun.arguments, settings.params, composer.loader, settings.when)
     check(space, composer)
     code = _code(multirun, settings, store, folder)
     configure_log(hydra.hydra_logging, hydra.verbose)
-    OmegaConf.save(multirun.config, folder / "multirun.yaml")
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = OmegaConf.to_container(multirun.config, resolve=False, enum_to_str=True)
+    OmegaConf.save(OmegaConf.create(masked(plain)), folder / "multirun.yaml")
     return Prepared(
         uuid=sweep,
         study_name=study_name,

@@ -57,7 +57,7 @@ class TrialSpec:
     config: Mapping[str, object]  # resolved, plain; for the record
     payload: bytes  # how to make the config, pickled (sweeper.config.recipe); for the trial's process
     folder: str  # absolute; the output folder of this attempt alone
-    seed: int  # of this trial, derived from the sweep's
+    seed: int | None  # of this trial, derived from the sweep's; None leaves the generators as they are
     directions: int = 1  # how many objective values the task must return
     metric_names: tuple[str, ...] = ()  # keys of those values, for a task that returns a mapping
     trial_folder: str = ""  # absolute; what all attempts of the trial share, checkpoints foremost

@@ -34,16 +34,17 @@ class Sweeper(HydraSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._context = hydra_context
-        self._task = task_function
+        self._task = getattr(task_function, "__sweeper_task__", task_function)  # of an app of @sweeper.main
         self._config = config
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep; leaves with one line and an exit status of its own where it fails."""
         from sweeper.errors import SweeperError
         from sweeper.multirun import Multirun, launch
+        from sweeper.provenance.secret import masked_text
 
         try:
             launch(Multirun(self._context, self._task, self._config, arguments))
         except SweeperError as error:
-            print(f"sweeper: {error}", file=sys.stderr)
+            print(f"sweeper: {masked_text(str(error))}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sweeper.cli.artifacts import artifacts
+from sweeper.cli.audit import audit
 from sweeper.cli.best import best
 from sweeper.cli.db import db
 from sweeper.cli.gc import gc
@@ -16,6 +17,7 @@ from sweeper.cli.importance import importance
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
 from sweeper.cli.report import report
+from sweeper.cli.reproduce import reproduce
 from sweeper.cli.show import show
 from sweeper.cli.verify import verify
 
@@ -27,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (launch, ls, show, best, importance, report, artifacts, get, verify, gc):
+    app.command()(verb)
+for verb in (reproduce, audit):
     app.command()(verb)
 app.add_typer(db, name="db")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sweeper import text
-from sweeper.cli import machine
+from sweeper.cli import machine, origin_facts
 from sweeper.cli.log import tail
 from sweeper.cli.option import next_commands, quoted
 from sweeper.cli.screen import Screen, state
@@ -38,6 +38,9 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
         title.append(f" {text.printable(trial.failure)}", style="red")
     screen.line(title)
     screen.facts([*_facts(study, trial, best, screen), *(_run_facts(run, trial) if run else ())])
+    if run and (made_of := list(origin_facts.facts(history, run))):
+        screen.heading("what it was made of")
+        screen.facts(made_of)
     if len(trial.runs) > 1:
         screen.heading("attempts")
         screen.table(_attempts_table(trial))

@@ -68,7 +68,7 @@ class Composer:
         self.loader = loader  # reads the snapshot; for whoever asks what groups there are
         self.digest = digest
         self._master = master_config
-        self._dumps = dumps
+        self.dumps = dumps
         self._parser = OverridesParser.create()
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
@@ -102,7 +102,7 @@ class Composer:
     def recipe(self, composed: Composed) -> Recipe:
         """What the trial's process makes the same config of, with what resolvers have answered in it up to now."""
         if composed.base is None:
-            return Recipe(self._dumps(composed.config))
+            return Recipe(self.dumps(composed.config))
         return Recipe(composed.base, composed.changes, composed.job, dict(OmegaConf.get_cache(composed.config)))
 
     def diagnose(self, overrides: Sequence[str]) -> dict[str, str]:
@@ -220,7 +220,7 @@ class Composer:
 
     def _pickle(self, config: DictConfig) -> Base | None:
         try:
-            pickled = self._dumps(config)
+            pickled = self.dumps(config)
         except (pickle.PicklingError, AttributeError, TypeError):
             return None  # a value of a type that does not pickle: such configs are composed fully each time
         if OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):

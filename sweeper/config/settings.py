@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from omegaconf import MISSING
 
 DEFAULT_STORAGE = "sqlite:///sweeper.db"
+DEFAULT_ARTIFACTS = "./artifacts"
 
 
 @dataclass
@@ -95,7 +96,8 @@ class Settings:
     ray: Ray = field(default_factory=Ray)
     resources: Resources = field(default_factory=Resources)
     collect: list[str] = field(default_factory=list)  # patterns of files of a run's folder that are kept, e.g. "*.pt"
-    artifacts: str = "${oc.env:SWEEPER_ARTIFACTS,./artifacts}"  # where they lie: a folder or any URL of fsspec
+    # where they lie: a folder or any URL of fsspec
+    artifacts: str = "${oc.env:SWEEPER_ARTIFACTS," + DEFAULT_ARTIFACTS + "}"
     trial: Trial = field(default_factory=Trial)
     require: str = "nothing"  # nothing | snapshot: the code is kept whole | clean: all of it is committed
     snapshot: Snapshot = field(default_factory=Snapshot)

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sweeper.errors import NotFound
-from sweeper.history import best, kept, lookup, origin, runs, studies, trials
+from sweeper.history import audit, best, kept, lookup, origin, runs, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
 from sweeper.history.rows import (
     ArtifactRow,
+    AuditRow,
     BestRow,
     BlobUse,
     CodeRow,
@@ -140,6 +141,13 @@ class History:
         """A state of the code by its hash."""
         with reading(self._engine, self.where) as connection:
             return origin.code(connection, code, self.where)
+
+    def audit(self, study: str | None = None) -> list[AuditRow]:
+        """Every run of a study, or of all, with what is missing of it on record."""
+        with reading(self._engine, self.where) as connection:
+            if study is not None:
+                lookup.find(connection, study, self.where)
+            return audit.rows(connection, study)
 
     def codes(self) -> list[CodeRow]:
         """Every state of the code on record, oldest first."""

@@ -152,6 +152,19 @@ class CodeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditRow:
+    """How much of one run is on record."""
+
+    study: str
+    number: int
+    attempt: int
+    run: str
+    state: str
+    completeness: float | None  # None for a run that ended before it could say
+    amiss: tuple[str, ...]  # what is missing or has changed, each with the reason
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRow:
     """One point of the search space and what became of it."""
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import math
 import queue
 import signal
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from sweeper.launch import Slot, T
 from sweeper.run.app import LoadedApp
@@ -22,6 +18,7 @@ from sweeper.run.child import log_path
 from sweeper.run.execute import end_before_start, execute
 from sweeper.run.outcome import Interruption
 from sweeper.run.patience import Patience
+from sweeper.run.tee import copied_to
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 Work = Callable[[], None]
@@ -145,7 +142,7 @@ class InlineSlot:
         before = signal.signal(signal.SIGUSR1, interrupt)
         self._running.set()
         try:
-            with _copied_to(log_path(spec)):
+            with copied_to(log_path(spec)):
                 self._execute_or_say_why(spec, hear)
         finally:
             self._running.clear()
@@ -163,43 +160,3 @@ class InlineSlot:
             answered, prune = self._answers.get()
             if answered >= step:
                 return prune
-
-
-class _Tee(io.TextIOBase):
-    """Writes to the terminal, where a debugger may be talking, and to the trial's log."""
-
-    def __init__(self, terminal: TextIO, log: TextIO) -> None:
-        self._terminal = terminal
-        self._log = log
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):  # a full disk: the terminal shows it all the same
-            self._log.write(text)
-        return self._terminal.write(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._log.flush()
-        self._terminal.flush()
-
-    def isatty(self) -> bool:
-        return self._terminal.isatty()
-
-    def fileno(self) -> int:
-        return self._terminal.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._terminal.encoding
-
-
-@contextlib.contextmanager
-def _copied_to(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
-        out, err = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = _Tee(out, log), _Tee(err, log)
-        try:
-            yield
-        finally:
-            sys.stdout, sys.stderr = out, err

@@ -23,7 +23,7 @@ from sweeper.errors import ProvenanceError
 from sweeper.provenance import git, secret
 from sweeper.provenance.drift import FileState, module_states
 from sweeper.provenance.environment import canonical
-from sweeper.provenance.leftover import Limits, Selection, loose_files
+from sweeper.provenance.leftover import NO_CODE, Limits, Selection, loose_files
 from sweeper.provenance.store import Store
 
 _DESCRIBES = ("branch", "remote")  # of a repository, without being a state of the code
@@ -98,7 +98,12 @@ def blobs(document: Mapping[str, Any]) -> set[str]:
 
 
 def _named(parts: _Parts, root: Path, entry: Path) -> Code:
-    document = {**parts.document, "entry": entry.relative_to(root).as_posix(), "module": _module()}
+    document = {
+        **parts.document,
+        "entry": entry.relative_to(root).as_posix(),
+        "module": _module(),
+        "paths": _paths(root),
+    }
     content = {name: value for name, value in document.items() if name not in _DESCRIBES}
     code = hashlib.sha256(canonical(content)).hexdigest()
     return Code(document, Snapshot(code, str(root), parts.modules, tuple(_gaps(document))))
@@ -116,7 +121,7 @@ def _repository(root: Path, wanted: Wanted, store: Store) -> _Parts:
     kept = selection.files(now.untracked)
     tree = git.archive(root, wanted.limits.tree_bytes)
     if tree is None:
-        selection.leave_out(".", f"the commit's files are more than {wanted.limits.tree_bytes >> 20} MiB")
+        selection.leave_out(".", f"the commit's files have more than {wanted.limits.tree_bytes:,} bytes")
     document: dict[str, Any] = {
         "kind": "git",
         "commit": now.commit,
@@ -175,6 +180,14 @@ def _module() -> str | None:
     """The name that `python -m` was given; None where a file was started."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return None if spec is None else str(spec.name).removesuffix(".__main__")
+
+
+def _paths(root: Path) -> list[str]:
+    """Where, below the root, this process looks for modules, relative to the root and in its order."""
+    ours = Path(__file__).resolve().parents[2]  # sweeper itself is no part of what it keeps, though it may lie there
+    found = [Path(entry).resolve() for entry in sys.path if entry]
+    kept = [path for path in found if path.is_relative_to(root) and path != ours and not NO_CODE & set(path.parts)]
+    return list(dict.fromkeys(path.relative_to(root).as_posix() for path in kept))
 
 
 def _gaps(document: Mapping[str, Any]) -> list[str]:

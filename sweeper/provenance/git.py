@@ -29,10 +29,9 @@ class Status:
 def run(folder: Path, *arguments: str, limit_s: float = _LIMIT_S) -> bytes:
     """What `git -C folder …` prints. Raises ProvenanceError where it fails, is missing or takes too long."""
     command = ["git", "-C", str(folder), "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
-    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=limit_s, check=False, env=environment, stdin=subprocess.DEVNULL
+            command, capture_output=True, timeout=limit_s, check=False, env=environment(), stdin=subprocess.DEVNULL
         )
     except FileNotFoundError as error:
         raise ProvenanceError("git is not installed") from error
@@ -42,6 +41,11 @@ def run(folder: Path, *arguments: str, limit_s: float = _LIMIT_S) -> bytes:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise ProvenanceError(f"git {arguments[0]}: {words[-1] if words else f'status {done.returncode}'}")
     return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """Git neither writes to the repository, nor asks for a password, nor speaks another language."""
+    return os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
 def root_of(folder: Path) -> Path | None:

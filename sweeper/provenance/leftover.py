@@ -16,7 +16,7 @@ _CODE = frozenset(
     {".py", ".pyi", ".pyx", ".pxd", ".so", ".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".cuh", ".sh", ".toml", ".cfg"}
     | {".ini", ".yaml", ".yml", ".json", ".txt", ".md", ".lock", ".jinja", ".sql", ".ipynb"}
 )
-_NO_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
+NO_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
 _KEYS = (".env", ".env.*", "*.pem", "*.key", "id_rsa*", "id_ed25519*", ".netrc", ".pypirc", "credentials*", "*.p12")
 _OUTPUT_MARKS = (".hydra", "multirun.yaml", ".sweeper")  # what Hydra and sweeper leave in the folders of runs
 _SQLITE = b"SQLite format 3\0"
@@ -69,9 +69,9 @@ class Selection:
         if any(fnmatch.fnmatch(place.name, pattern) for pattern in _KEYS):
             return "by its name it holds secrets"
         if size > self.limits.file_bytes:
-            return f"it has {size:,} bytes, more than {self.limits.file_bytes >> 20} MiB"
+            return f"it has {size:,} bytes, more than {self.limits.file_bytes:,}"
         if total + size > self.limits.total_bytes:
-            return f"with it the files that no commit has are more than {self.limits.total_bytes >> 20} MiB"
+            return f"with it the files that no commit has have more than {self.limits.total_bytes:,} bytes"
         if count >= self.limits.files:
             return f"there are more than {self.limits.files:,} files that no commit has"
         try:
@@ -112,7 +112,7 @@ def loose_files(entry: Path, beside: Sequence[Path], outputs: Sequence[Path]) ->
 def _imported_from(folder: Path) -> Iterator[Path]:
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and Path(file).is_relative_to(folder) and not _NO_CODE & set(Path(file).parts):
+        if file and Path(file).is_relative_to(folder) and not NO_CODE & set(Path(file).parts):
             yield Path(file)
 
 
@@ -128,4 +128,4 @@ def _walk(folder: Path, outputs: Sequence[Path], depth: int) -> Iterator[Path]:
 
 
 def _may_hold_code(folder: Path) -> bool:
-    return not (folder.name.startswith(".") or folder.name in _NO_CODE or (folder / "pyvenv.cfg").exists())
+    return not (folder.name.startswith(".") or folder.name in NO_CODE or (folder / "pyvenv.cfg").exists())

@@ -18,7 +18,7 @@ MASK = "***"
 
 _SHORTEST = 8  # of a known secret: shorter ones are words, and are masked under their key alone
 _KEY = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secrets?|token|api_?key|access_?key(_?id)?|secret_?key|private_?key|signing_?key"
+    r"(pass(word|wd|phrase)?|(?<=[_-])pwd|secrets?|token|api_?key|access_?key(_?id)?|secret_?key|private_?key|signing_?key"
     r"|encryption_?key|account_?key|credentials?|authorization|bearer|cookie|dsn|sas_?token)$",
     re.I,
 )
@@ -37,6 +37,7 @@ _SHAPES = re.compile(
     r"|(?<=\bBearer )[\w.+/=~-]{8,}|(?<=\bBasic )[\w+/=]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
+_INTERPOLATION = re.compile(r"\$\{[\w.:/-]+\}")  # says where a secret is, and not what
 _SHORTEST_SHAPE = 14
 _WORD = re.compile(r"(?<![A-Za-z0-9+/_.-])[A-Za-z0-9]{32,}(?![A-Za-z0-9+/_.-])")
 _TURNS = 0.45  # between capitals, small letters and digits, for each character of a random word; CamelCase has 0.3
@@ -83,8 +84,7 @@ def masked_arguments(arguments: Sequence[str]) -> list[str]:
 
 def masked_text(text: str) -> str:
     """Text, a command or a URL with passwords and tokens replaced by ***."""
-    if (pattern := _pattern()) is not None:
-        text = pattern.sub(MASK, text)
+    text = masked_known(text)
     if "://" in text:
         text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
         text = _TOKEN_AS_USER.sub(rf"\g<scheme>{MASK}@", text)
@@ -94,6 +94,12 @@ def masked_text(text: str) -> str:
     if "=" in text or ":" in text:
         text = _ASSIGNED.sub(_masked_assignment, text)
     return text
+
+
+def masked_known(text: str) -> str:
+    """Text in which the secrets that this process knows are masked, and nothing else is looked for: a microsecond."""
+    pattern = _pattern()
+    return text if pattern is None else pattern.sub(MASK, text)
 
 
 def masked_bytes(content: bytes) -> bytes:
@@ -129,7 +135,7 @@ def _pattern() -> re.Pattern[str] | None:
 
 def _secrets_in(found: object, is_named: bool = False) -> Iterator[str]:
     if isinstance(found, str):
-        if is_named and found != MASK:
+        if is_named and found != MASK and not _INTERPOLATION.fullmatch(found):
             yield found
         for match in _CREDENTIALS.finditer(found):
             yield match["password"]
@@ -144,7 +150,7 @@ def _secrets_in(found: object, is_named: bool = False) -> Iterator[str]:
 
 def _masked(value: object, is_named: bool = False) -> object:
     if isinstance(value, str):
-        return MASK if is_named and value else masked_text(value)
+        return MASK if is_named and value and not _INTERPOLATION.fullmatch(value) else masked_text(value)
     if isinstance(value, Mapping):
         return {key: _masked(inner, is_named or is_secret(str(key))) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes):

@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 from sweeper.config.recipe import Recipe
 from sweeper.provenance.artifact import Kept
 from sweeper.provenance.capture import Facts
-from sweeper.run import job, seed, training
+from sweeper.provenance.secret import masked_text
+from sweeper.run import job, seed, training, veil
 from sweeper.run.app import LoadedApp
 from sweeper.run.collect import Collection, saved, used
 from sweeper.run.fence import Fence
@@ -101,8 +102,8 @@ class JournalledRun:
             state=outcome.state,
             values=outcome.values,
             failure=outcome.failure,
-            error=outcome.error,
-            traceback=outcome.traceback,
+            error=None if outcome.error is None else masked_text(outcome.error),
+            traceback=None if outcome.traceback is None else masked_text(outcome.traceback),
             runtime_s=runtime_s,
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             metrics=outcome.metrics or {},
@@ -138,8 +139,10 @@ def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge, template:
         return _unwritten(spec, error, ring)
     training.enter(run)
     os.environ.update(identity(spec))
-    seed.seed_everything(spec.seed)
-    outcome = _outcome(spec, app, run, template)
+    if spec.seed is not None:
+        seed.seed_everything(spec.seed)
+    with veil.drawn(run.folder):
+        outcome = _outcome(spec, app, run, template)
     training.enter(None)
     return run.ended(outcome)
 

@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
 from sweeper.config.recipe import OF_EACH, Recipe, follow
+from sweeper.provenance.secret import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,7 @@ def _inside(folder: Path, chdir: bool | None) -> Iterator[None]:
 
 
 def _save(folder: Path, template: Template) -> None:
-    """Write the three files that Hydra writes, their text as Hydra has it."""
+    """Write the three files that Hydra writes, their text as Hydra has it, but for secrets."""
     folder.mkdir(parents=True, exist_ok=True)
     hydra = template.config.hydra
     lines = dict(template.hydra_yaml)
@@ -157,5 +158,5 @@ class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
 
 
 def _yaml(plain: object) -> str:
-    text: str = yaml.dump(plain, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper)
+    text: str = yaml.dump(masked(plain), default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper)
     return text

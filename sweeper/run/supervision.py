@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from optuna.trial import TrialState
 
+from sweeper.run import veil
 from sweeper.run.child import log_path
 from sweeper.run.collect import collect_after_crash
 from sweeper.run.fence import SUPERSEDED, Fence
@@ -78,6 +79,7 @@ class Supervision:
             signal_group(self._pid, signal.SIGKILL)
             kill_children(but=self._pid)
             _, status = os.waitpid(self._pid, 0)
+            veil.cleanse(log_path(self._spec).parent)
             self._say_the_end(status)
             os.close(self._died)
             self._bell.close()

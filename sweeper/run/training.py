@@ -52,6 +52,11 @@ def enter(run: Run | None) -> None:
     _next_step.clear()
 
 
+def current() -> Run | None:
+    """The run that this process is, if any."""
+    return _current
+
+
 def log(metrics: Mapping[str, float], step: int | None = None) -> None:
     """Record metrics of one step, e.g. `sweeper.log({"loss": 0.3, "acc": 0.9}, step=epoch)`.
 

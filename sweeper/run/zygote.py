@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sweeper.config.recipe import Recipe
+from sweeper.provenance import secret
 from sweeper.run import job
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.child import Ties, be_the_trial
@@ -43,6 +44,7 @@ def main(descriptor: int, isolation: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to hear
     become_subreaper()
     app: App = host.recv()
+    secret.learn_values(app.secrets)
     start: Start
     heed: Heed
     if isolation == Isolation.SPAWN:

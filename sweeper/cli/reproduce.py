@@ -1,0 +1,57 @@
+"""`sweeper reproduce digits/17`: runs a recorded run again from the record alone, and says whether it gave the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweeper.cli.option import DEFAULT_STORAGE, Json, Storage
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="STUDY/NUMBER", help="The trial to run again.")],
+    storage: Storage = DEFAULT_STORAGE,
+    artifacts: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the artifacts lie, if not where the record says.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A new folder for code and output; default: reproduced/NAME-…")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="The relative difference of two points that passes.")
+    ] = 1e-6,
+    venv: Annotated[
+        bool, typer.Option("--venv", help="Install the recorded packages into an environment first.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run a trial again from the record alone: code, config, seed; then compare every point.
+
+    Exit status: 0 if the numbers came again (identical, within tolerance, or within the study's seed noise), 6 if they
+    diverged, 7 if there is nothing alike to compare.
+    """
+    from sweeper.history import History, TrialName
+    from sweeper.reproduction.prepare import Recorded, absolute, prepare, start
+    from sweeper.reproduction.request import Request
+
+    history = History(storage)
+    recorded = Recorded.find(history, TrialName.parse(name))
+    place = folder or Path("reproduced", f"{name.replace('/', '-')}-{recorded.run.run[:8]}")
+    request = Request(
+        storage=absolute(storage),
+        artifacts=prepare(recorded, artifacts, place),
+        run=recorded.run.run,
+        code=str((place / "code").absolute()),
+        folder=str((place / "run").absolute()),
+        tolerance=tolerance,
+        is_json=json,
+    )
+    python = sys.executable
+    if venv:
+        from sweeper.reproduction.venv import build
+
+        python = build(recorded, place / "venv")
+    raise typer.Exit(start(recorded, request, python))
