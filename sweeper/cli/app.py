@@ -30,8 +30,8 @@ app = typer.Typer(
 )
 for verb in (launch, ls, show, best, importance, report, artifacts, get, verify, gc):
     app.command()(verb)
-for verb in (reproduce, audit):
-    app.command()(verb)
+app.command()(reproduce)
+app.command()(audit)
 app.add_typer(db, name="db")
 
 
