@@ -137,6 +137,12 @@ def count(n: int, singular: str, plural: str | None = None) -> str:
     return f"{n} {singular if n == 1 else plural or singular + 's'}"
 
 
+def looks(n_looks: int, n_trials: int) -> str:
+    """How often test data was looked at; what is chosen by it is no test any more."""
+    times = f"{count(n_looks, 'look')} by {count(n_trials, 'trial')}"
+    return f"{times}; choosing among them makes them selecting metrics" if n_trials > 1 else times
+
+
 def sparkline(values: Sequence[float], width: int = 24) -> str:
     """A curve in at most `width` characters, each the mean of its share; a gap where none is finite."""
     if not values:

@@ -17,7 +17,7 @@ from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
 
 if TYPE_CHECKING:
-    from sweeper.history import History, Looks, StudyRow, SweepRow, TrialRow
+    from sweeper.history import History, StudyRow, SweepRow, TrialRow
 
 _BEST = 5
 _NEWEST = 10
@@ -83,15 +83,9 @@ def _facts(history: History, study: StudyRow, failures: Mapping[str, int]) -> li
         facts.append(("started", started))
     looks = history.test_looks(study.name)
     if looks.looks:
-        facts.append(("test data", looks_in_words(looks)))
+        facts.append(("test data", text.looks(looks.looks, looks.trials)))
     facts.append(("database", text.printable(history.where)))
     return facts
-
-
-def looks_in_words(looks: Looks) -> str:
-    """How often test data was looked at; what is chosen by it is no test any more."""
-    times = f"{text.count(looks.looks, 'look')} by {text.count(looks.trials, 'trial')}"
-    return f"{times}; choosing among them makes them selecting metrics" if looks.trials > 1 else times
 
 
 def counts(study: StudyRow, failures: Mapping[str, int]) -> Text:

@@ -30,8 +30,21 @@ def best(subject: Subject) -> Section:
     repeated = {} if many else _repeated(subject.trials)
     intervals = {row.number: _interval(values) for row in subject.best if (values := repeated.get(_key(row.params)))}
     return Section(
-        title=title, lead=[_trust(subject, intervals)], sheets=[_sheet(subject, intervals)], anchor="best-trials"
+        title=title,
+        lead=[_trust(subject, intervals), *_held_out(subject)],
+        sheets=[_sheet(subject, intervals)],
+        anchor="best-trials",
     )
+
+
+def _held_out(subject: Subject) -> list[str]:
+    """What the best trial gave on test data, and how often test data was looked at."""
+    run, looks = subject.best_run, subject.history.test_looks(subject.study.name)
+    if run is None or not looks.looks:
+        return []
+    tests = subject.history.test_metrics(run.run)
+    given = ", ".join(f"{name} {text.number(test.value, 4)}" for name, test in tests.items()) or "nothing"
+    return [f"On test data, trial {run.number} gave {given} ({text.looks(looks.looks, looks.trials)})."]
 
 
 def _trust(subject: Subject, intervals: Mapping[int, str]) -> str:

@@ -43,7 +43,8 @@ def timeline(subject: Subject) -> Section | None:
     if figure is None or not any(lane.busy_s for session in subject.sessions for lane in session.lanes):
         return None  # trials that were brought in from elsewhere take no time
     rows = "A row is a slot as far as times tell it: trials that follow one another without overlap."
-    if subject.gpus:
+    sees_gpus = any(span.gpus for span in subject.spans)
+    if sees_gpus:
         where = "Rows carry the node and the GPU."
     elif subject.nodes:
         where = "Rows carry the node; no GPU is on record for these runs."
@@ -52,7 +53,7 @@ def timeline(subject: Subject) -> Section | None:
     idle = text.duration(sum(session.idle_s for session in subject.sessions))
     return Section(
         title="Timeline",
-        lead=[f"{rows} {where} Idle {'GPUs' if subject.gpus else 'slots'} cost {idle} in all."],
+        lead=[f"{rows} {where} Idle {'GPUs' if sees_gpus else 'slots'} cost {idle} in all."],
         drawings=[Drawing("timeline", figure, use_of_slots(subject.sessions))],
     )
 

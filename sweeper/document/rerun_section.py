@@ -26,11 +26,19 @@ def rerun(subject: Subject) -> Section | None:
         )
     return Section(
         title="Run the best again",
-        commands=[(f"The app with the overrides of trial {best.number}", _command(subject, run))],
+        commands=[*_reproduction(subject, run), ("The app with its overrides", _command(subject, run))],
         documents=[
             (f"Config of trial {best.number}", yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True))
         ],
     )
+
+
+def _reproduction(subject: Subject, run: RunRow) -> list[tuple[str, str]]:
+    """`sweeper reproduce`, where the code that it would rebuild is on record."""
+    if run.code is None:
+        return []
+    purpose = "From the record alone, with the code, config and seed of then, and a verdict on every point"
+    return [(purpose, shlex.join(["sweeper", "reproduce", f"{subject.study.name}/{run.number}"]))]
 
 
 def _command(subject: Subject, run: RunRow) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from functools import cached_property
 from optuna.trial import FrozenTrial
 
 from sweeper.document.lane import Session, Stay, sessions
-from sweeper.history import BestRow, History, RunRow, StudyRow, SweepRow
+from sweeper.history import BestRow, History, RunRow, SpanRow, StudyRow, SweepRow
 from sweeper.history.question import Question, question
 
 BEST = 10  # trials in the table of the best
@@ -48,29 +47,27 @@ class Subject:
         return {number: str(node) for number, node in self.history.of_runs(self.study.name, "node").items()}
 
     @cached_property
-    def gpus(self) -> dict[int, tuple[str, ...]]:
-        """The UUIDs of the GPUs that each trial's newest run could see; only of trials that saw any."""
-        found = self.history.of_runs(self.study.name, "gpus")
-        uuids = {number: tuple(json.loads(str(text))) for number, text in found.items()}
-        return {number: seen for number, seen in uuids.items() if seen}
-
-    def _place(self, number: int) -> str:
-        """Where a trial ran, as closely as it is on record."""
-        node = self.nodes.get(number, "trials")
-        return " ".join([node, *(uuid.removeprefix("GPU-")[:8] for uuid in self.gpus.get(number, ()))])
+    def spans(self) -> list[SpanRow]:
+        """When and where each attempt ran; none that sweeper did not run."""
+        return self.history.spans(self.study.name)
 
     @cached_property
     def sessions(self) -> list[Session]:
-        """When trials ran, by their newest run where there is one; one that is running ends now."""
-        begun = self.history.of_runs(self.study.name, "started_at")
-        ended = self.history.of_runs(self.study.name, "ended_at")
-        stays = []
+        """When attempts ran, and trials that sweeper did not run; what runs still ends now."""
+        newest = {span.number: span.attempt for span in self.spans}
+        stays = [
+            Stay(span.number, span.state, _place(span), span.started_at, self._end(span.started_at, span.ended_at))
+            for span in self.spans
+            if span.ended_at is not None or span.attempt == newest[span.number]
+        ]
         for row in self.history.trials(self.study.name, states=("COMPLETE", "PRUNED", "FAIL", "RUNNING")):
-            start, end = begun.get(row.number, row.started_at), ended.get(row.number, row.ended_at)
-            if isinstance(start, float):
-                until = self.now if row.state == "RUNNING" or not isinstance(end, float) else end
-                stays.append(Stay(row.number, row.state, self._place(row.number), start, max(start, until)))
+            if row.started_at is not None and row.number not in newest:
+                end = self._end(row.started_at, row.ended_at)
+                stays.append(Stay(row.number, row.state, "trials", row.started_at, end))
         return sessions(stays)
+
+    def _end(self, start: float, end: float | None) -> float:
+        return max(start, self.now if end is None else end)
 
     @cached_property
     def best_run(self) -> RunRow | None:
@@ -78,3 +75,8 @@ class Subject:
         if not self.best or self.best[0].run is None:
             return None
         return self.history.run(self.best[0].run)
+
+
+def _place(span: SpanRow) -> str:
+    """Where an attempt ran, as closely as it is on record."""
+    return " ".join([span.node or "unknown", *(uuid.removeprefix("GPU-")[:8] for uuid in span.gpus)])

@@ -20,6 +20,7 @@ from sweeper.history.rows import (
     HeldOut,
     Looks,
     RunRow,
+    SpanRow,
     StudyRow,
     SweepRow,
     TrialDetail,
@@ -222,6 +223,12 @@ class History:
         with reading(self._engine, self.where) as connection:
             lookup.find(connection, study, self.where)
             return runs.column(connection, study, column)
+
+    def spans(self, study: str) -> list[SpanRow]:
+        """When and where each attempt of a study ran, by trial and attempt; none that sweeper did not run."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            return runs.spans(connection, study)
 
     def finished(self, study: str) -> list[FrozenTrial]:
         """COMPLETE, PRUNED and FAIL trials as Optuna's own objects, by number, for importance."""

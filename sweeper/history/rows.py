@@ -165,6 +165,19 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanRow:
+    """When and where one attempt ran."""
+
+    number: int
+    attempt: int
+    state: str
+    node: str | None
+    gpus: tuple[str, ...]  # UUIDs of those that it could see
+    started_at: float
+    ended_at: float | None  # None while it runs, and where nobody heard of its end
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRow:
     """One point of the search space and what became of it."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insp
 from sweeper.errors import NotFound
 from sweeper.history import decode
 from sweeper.history.lookup import has_our_tables
-from sweeper.history.rows import Curve, RunRow
+from sweeper.history.rows import Curve, RunRow, SpanRow
 from sweeper.record.tables import metrics
 from sweeper.record.tables import runs as table
 
@@ -116,6 +116,16 @@ def column(connection: Connection, study: str, name: str) -> dict[int, object]:
         return {}  # a database of an older release
     query = select(table.c.number, table.c[name]).where(table.c.study == study, table.c[name].is_not(None))
     return {row.number: row[1] for row in connection.execute(query.where(_is_newest()))}
+
+
+def spans(connection: Connection, study: str) -> list[SpanRow]:
+    """Every attempt that has begun, by trial and attempt."""
+    if not has_our_tables(connection):
+        return []
+    query = select(*(table.c[name] for name in SpanRow.__slots__))
+    query = query.where(table.c.study == study, table.c.started_at.is_not(None))
+    found = connection.execute(query.order_by(table.c.number, table.c.attempt)).mappings()
+    return [SpanRow(**dict(row) | {"gpus": tuple(json.loads(row["gpus"] or "[]"))}) for row in found]
 
 
 def metric_names(connection: Connection, study: str) -> list[str]:

@@ -11,11 +11,11 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 from scipy.stats import t
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from sweeper.errors import NotFound
 from sweeper.record import tables
-from tests.document.page import Page, report_on
+from tests.document.page import NOW, Page, report_on
 from tests.history.database import STARTED, Written, digits, sqlite_url
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}} \u202egnp.exe \x1b[31m ../../etc/passwd " + "x" * 3000
@@ -86,6 +86,7 @@ def test_the_best_can_be_run_again(written: Written, page: Page) -> None:
     written.run("s", 0, sweep=sweep, overrides=json.dumps(["model=cnn", "note='it is'"]))
     text = report_on(written.url, "s").text
     assert "python 'my app/train.py' model=cnn 'note='\"'\"'it is'\"'\"''" in text
+    assert "sweeper reproduce" not in text  # no code is on record
     assert "Config of trial 0" in text and "seed: 0" in text
     assert "python SCRIPT optimizer.lr=0.1" in page.text  # the launch of this run is not on record
 
@@ -171,8 +172,23 @@ def test_code_environment_and_gpus_where_they_are_on_record(written: Written) ->
     assert "Python 3.12.1, Debian 12, 1 trial" in text
     assert "commit 1234567890ab of main with changes not committed, 1 trial, from git.example/a.git" in text
     assert "2 × NVIDIA H100 (1 trial)" in text
+    assert "sweeper reproduce s/0" in text
     assert "files that changed while the sweep ran: model.py" in text
     assert "Rows carry the node and the GPU. Idle GPUs cost" in text
+
+
+def test_every_attempt_is_on_the_timeline(written: Written) -> None:
+    """A trial whose first attempt was lost, and one that still runs: nothing of it is idle time."""
+    study = written.study("s")
+    study.add_trial(create_trial(value=1.0, params={}, distributions={}))
+    study.add_trial(create_trial(state=TrialState.RUNNING))
+    written.our_tables()
+    for attempt, state in enumerate(("FAIL", "COMPLETE")):
+        start = NOW - 100 + 50 * attempt
+        written.run("s", 0, attempt=attempt, state=state, started_at=start, ended_at=start + 50)
+    written.run("s", 1, state="RUNNING", node="node-b", started_at=NOW - 100, ended_at=None)
+    text = report_on(written.url, "s").text
+    assert "Up to 2 trials at once; slots stood idle 0% of the time (0 s)" in text
 
 
 def test_several_objectives_each_have_their_figures(written: Written) -> None:
@@ -229,3 +245,17 @@ def test_an_unknown_study_is_answered_with_its_neighbours(written: Written) -> N
     written.study("digits")
     with pytest.raises(NotFound, match="did you mean 'digits'"):
         report_on(written.url, "digit")
+
+
+def test_what_test_data_gave_stands_apart_with_how_often_it_was_looked_at(written: Written) -> None:
+    study = written.study("s", ("maximize",))
+    written.our_tables()
+    for number, value in enumerate((0.5, 0.9)):
+        study.add_trial(create_trial(value=value, params={}, distributions={}))
+        run = written.run("s", number)
+        with written.engine.begin() as connection:
+            run_id = connection.execute(select(tables.runs.c.id).where(tables.runs.c.run == run)).scalar_one()
+            look = {"run_id": run_id, "name": "acc", "value": value - 0.1, "seq": 1, "time": STARTED}
+            connection.execute(insert(tables.test_metrics), look)
+    said = "On test data, trial 1 gave acc 0.8 (2 looks by 2 trials; choosing among them makes them selecting metrics)."
+    assert said in report_on(written.url, "s").text

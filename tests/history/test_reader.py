@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeper.errors import NotFound
-from sweeper.history import History, TrialName
+from sweeper.history import History, SpanRow, TrialName
 from tests.history.database import DISTRIBUTIONS, STARTED, Written, add
 
 
@@ -43,6 +43,13 @@ def test_the_space_and_the_launches(history: History) -> None:
         "finished",
         {"optimizer.lr": "tag(log, interval(1e-5, 1e-1))"},
     )
+
+
+def test_every_attempt_has_its_span(history: History) -> None:
+    spans = history.spans("digits")
+    assert [(span.number, span.attempt) for span in spans][6:9] == [(6, 0), (7, 0), (7, 1)]
+    assert spans[0] == SpanRow(0, 0, "COMPLETE", "node-a", (), STARTED + 1, STARTED + 10)
+    assert (spans[-1].number, spans[-1].state, spans[-1].ended_at) == (9, "RUNNING", None)
 
 
 def test_best_is_ordered_and_carries_the_last_metrics_of_the_last_run(history: History) -> None:
