@@ -30,10 +30,11 @@ def rows(connection: Connection, names: Sequence[str] | None = None) -> list[Stu
         query = query.where(studies.c.study_name.in_(names))
     directions = lookup.all_directions(connection)
     metric_names = _metric_names(connection)
-    activity = _activity(connection)
+    wanted = connection.execute(query).all()
+    activity = _activity(connection, None if names is None else [study_id for study_id, _ in wanted])
     sweeps = _sweep_activity(connection)
     found = []
-    for study_id, name in connection.execute(query).all():
+    for study_id, name in wanted:
         study = lookup.Study(study_id, name, directions[study_id])
         counts, trial_times = activity.get(study_id, ({}, []))
         n_sweeps, sweep_times = sweeps.get(name, (0, []))
@@ -115,8 +116,10 @@ def _metric_names(connection: Connection) -> dict[int, tuple[str, ...]]:
     return {study_id: tuple(json.loads(text)) for study_id, text in connection.execute(query).all()}
 
 
-def _activity(connection: Connection) -> dict[int, tuple[dict[str, int], list[float | None]]]:
-    """For each study, trials by state, and the earliest start with the latest moments of its trials."""
+def _activity(
+    connection: Connection, study_ids: Sequence[int] | None
+) -> dict[int, tuple[dict[str, int], list[float | None]]]:
+    """For each study, of `study_ids` or of all: trials by state, the earliest start and the latest moments of them."""
     t = trials
     query = select(
         t.c.study_id,
@@ -126,6 +129,8 @@ def _activity(connection: Connection) -> dict[int, tuple[dict[str, int], list[fl
         func.max(t.c.datetime_start),
         func.max(t.c.datetime_complete),
     ).group_by(t.c.study_id, t.c.state)
+    if study_ids is not None:
+        query = query.where(t.c.study_id.in_(study_ids))
     found: dict[int, tuple[dict[str, int], list[float | None]]] = defaultdict(lambda: ({}, []))
     for study_id, state, count, *times in connection.execute(query).all():
         counts, moments = found[study_id]
