@@ -1,6 +1,6 @@
 """The storage against its targets, beside Optuna's own storages in the same run.
 
-    scripts/bench storage [rate] [writers] [growth] [opening] [points] [--postgresql URL] [--rounds N]
+    scripts/bench storage [rate] [writers] [growth] [opening] [points] [journey] [--postgresql URL] [--rounds N]
 
 Without a section, all of them. With --postgresql every section but growth and opening is also run on that server, in
 the database the URL names, which should be an empty one.
@@ -27,6 +27,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import insert
 
+from sweeper.history import History
 from sweeper.record import Record, Storage, open_database
 from sweeper.record import optuna_rows as rows
 from sweeper.trial import Event, Measured, TrialSpec
@@ -243,6 +244,65 @@ def measure_points(folder: Path, postgresql: str | None, rounds: int) -> None:
         storage.close()
 
 
+_LOGGING = """
+import time
+import hydra, numpy, sweeper
+
+@hydra.main(version_base=None, config_path=None)
+def main(cfg):
+    values = {f"metric/{k}": 0.1 + k for k in range(cfg.metrics)}
+    took = []
+    for step in range(cfg.calls):
+        began = time.perf_counter_ns()
+        sweeper.log(values, step)
+        took.append(time.perf_counter_ns() - began)
+        time.sleep(cfg.pause_s)
+    return float(numpy.percentile(took, 99)) / 1e3
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def sweep_that_logs(
+    folder: Path, url: str, trials: int, metrics: int, calls: int, pause_s: float
+) -> tuple[float, float]:
+    """Points per second from the first trial's start until the last is told, which its points are before; and the
+    99th percentile of one call of `sweeper.log` in microseconds, the worst of all trials.
+    """
+    (folder / "logging_app.py").write_text(_LOGGING)
+    study = uuid.uuid4().hex
+    command = [sys.executable, "logging_app.py", "-m", "hydra/sweeper=sweeper", f"hydra.sweeper.storage={url!r}"]
+    command += [
+        f"hydra.sweeper.study_name={study}",
+        f"hydra.sweeper.n_trials={trials}",
+        f"hydra.sweeper.n_jobs={trials}",
+    ]
+    command += ["hydra.sweeper.resources.cpus=0.2", f"hydra.sweep.dir={folder}/{study}", "+unused=interval(0, 1)"]
+    command += [f"+metrics={metrics}", f"+calls={calls}", f"+pause_s={pause_s}"]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    rows = History(url).trials(study)
+    began = min(row.started_at for row in rows if row.started_at is not None)
+    ended = max(row.ended_at for row in rows if row.ended_at is not None)
+    return trials * metrics * calls / (ended - began), max(row.values[0] for row in rows if row.values)
+
+
+def measure_journey(folder: Path, postgresql: str | None, rounds: int) -> None:
+    urls = {"SQLite": f"sqlite:///{folder}/journey.db"} | ({} if postgresql is None else {"PostgreSQL": postgresql})
+    for engine, url in urls.items():
+        open_database(url).engine.dispose()
+        for metrics in (10, 1):
+            found = [sweep_that_logs(folder, url, 8, metrics, 200_000 // metrics, 0.0)[0] for _ in range(rounds)]
+            what = f"{engine}: points/s from 8 trials' processes to the committed row, {metrics} in a call"
+            report(what, statistics.median(found), 100_000.0)
+    for trials in (1, 8):
+        slowest = [sweep_that_logs(folder, urls["SQLite"], trials, 4, 20_000, 0.0)[1] for _ in range(rounds)]
+        what = f"one log call of 4 metrics, {trials} trials that write all the time, p99 in µs"
+        report(what, statistics.median(slowest), 50.0, at_most=True)
+    rare = sweep_that_logs(folder, urls["SQLite"], 8, 4, 2_000, 0.002)[1]
+    print(f"  8 trials that write every 2 ms, with cold caches: p99 {rare:.0f} µs")
+
+
 def for_optuna(url: str) -> str:
     return url.replace("postgresql:", "postgresql+psycopg:", 1)
 
@@ -260,6 +320,7 @@ SECTIONS: dict[str, Callable[[Path, str | None, int], None]] = {
     "growth": measure_growth,
     "opening": measure_opening,
     "points": measure_points,
+    "journey": measure_journey,
 }
 
 

@@ -24,6 +24,7 @@ from sweeper.trial import Ended, Event, Failure, TrialSpec
 ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
 _KINDS: Mapping[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+_json = json.JSONEncoder(separators=(",", ":")).encode
 _FIELDS = {kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()}
 
 
@@ -137,11 +138,16 @@ def _end(events: list[Event], run: str, seq: int, failure: Failure, error: str, 
 
 def encode(event: Event) -> bytes:
     """One line of JSON, newline included. NaN and infinities stand as Python's json writes them."""
+    if type(event) is Measured:  # training waits for it, and this takes half the time
+        return (
+            f'{{"event":"measured","seq":{event.seq},"time":{event.time!r},"step":{event.step},'
+            f'"metrics":{_json(event.metrics)}}}\n'.encode()
+        )
     row: dict[str, Any] = {"event": type(event).__name__.lower()}
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)
         row[name] = value.name if isinstance(value, TrialState) else value
-    return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+    return _json(row).encode() + b"\n"
 
 
 def decode(line: bytes, run: str) -> Event:

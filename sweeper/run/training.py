@@ -157,6 +157,8 @@ def _guarded_measured(step: int, metrics: Mapping[str, float]) -> None:
 
 
 def _is_number(name: object, value: object) -> bool:
+    if type(value) is float and type(name) is str and 0 < len(name) <= 512:
+        return True  # nearly always: the checks below take a third of a call
     if not isinstance(name, str) or not name or len(name) > 512:
         _refuse(f"sweeper.log: a metric's name must be text of 1 to 512 characters, got {name!r:.80}")
         return False
