@@ -66,6 +66,7 @@ from sweeper.study import Asked, AskTellStudy, Plan, Study, custom, open_study
 from sweeper.sweep import Sweep
 from sweeper.takeover import adopt, leave, take_over
 from sweeper.trial import TrialSpec
+from sweeper.vigil import watched
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def _run(
             lease_s=LEASE_S,
         )
         undo.enter_context(interruption.pulling(brake))
-        launcher.drive(desk.conduct(sweep.conduct()))
+        launcher.drive(desk.conduct(watched(sweep.conduct(), record, display.notice, brake)))
     return tally, brake
 
 

@@ -148,10 +148,13 @@ class Sweep:
             if not (self._is_paused or self._is_dry or self.brake.is_draining):
                 self._busy += 1
                 asked = await self._ask()
-                if asked is not None:
+                if asked is not None and not self.brake.is_draining:
                     return asked
+                if asked is None:
+                    self._is_dry = True
+                else:  # the brake was pulled meanwhile: asking takes as long as an outage of the database
+                    await self.study.give_back(asked)
                 self._busy -= 1
-                self._is_dry = True
             self._see_whether_over()
             await turn.wait()
         return None

@@ -25,7 +25,7 @@ from sweeper.lost import LostAttempts
 from sweeper.record import Storage
 from sweeper.study import Asked, AskTellStudy, Study
 from sweeper.sweep import Sweep
-from sweeper.trial import Ended, Event, Failure, Reported, Started, TrialSpec
+from sweeper.trial import Ended, Event, Failure, ParamValue, Reported, Started, TrialSpec
 
 Objective = Callable[[TrialSpec, "SimulatedSlot"], Awaitable[float]]
 
@@ -217,12 +217,13 @@ class Simulation:
     storage: Storage = field(default_factory=fresh_storage)
     pruner: optuna.pruners.BasePruner = field(default_factory=optuna.pruners.NopPruner)
     lost: LostAttempts = field(default_factory=LostAttempts)
+    suggested: Callable[[], None] = lambda: None  # called in the middle of each ask
 
     def run(self) -> AskTellStudy:
         """Run the sweep to its end; running again goes on with the same study."""
         optuna.create_study(study_name="simulated", storage=self.storage, load_if_exists=True)
         stored = AskTellStudy("simulated", self.storage, optuna.samplers.RandomSampler(), self.pruner, seed=0)
-        study = Study(stored, lambda trial: {"x": trial.suggest_float("x", 0, 1)}, self.n_trials)
+        study = Study(stored, self._suggest, self.n_trials)
         launcher = SimulatedLauncher(self.slots, self.objective)
         sweep = Sweep(
             "sweep",
@@ -241,6 +242,10 @@ class Simulation:
         finally:
             study.close()
         return stored
+
+    def _suggest(self, trial: optuna.Trial) -> dict[str, ParamValue]:
+        self.suggested()
+        return {"x": trial.suggest_float("x", 0, 1)}
 
 
 def states(study: AskTellStudy) -> Sequence[str]:
