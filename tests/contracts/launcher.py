@@ -154,6 +154,13 @@ class ProcessContract(LauncherContract):
     def test_the_end_of_a_process_is_told(self, ended_process: list[Heard], index: int) -> None:
         check_end(OF_A_PROCESS[index], ended_process[index])
 
+    def test_a_kill_right_after_a_log_call_loses_nothing(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
+        (events,) = run_all(launcher_for(apps.logs_and_is_killed), [spec_for(tmp_path, {"x": 1.0})])
+
+        points = [(event.step, event.metrics) for event in events if isinstance(event, Measured)]
+        assert points == [(step, {"loss": step / 2}) for step in range(3000)]
+        assert isinstance(events[-1], Ended) and events[-1].failure == Failure.CRASHED
+
     def test_what_leaks_is_gone_before_the_next_trial(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
         specs = [End("leaks", None, None).spec(tmp_path, 0), End("returns_infinity", None, None).spec(tmp_path, 1)]
         alive: list[int] = []

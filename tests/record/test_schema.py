@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
 from sweeper.errors import StorageError
-from sweeper.record import migrations, open_database, schema
+from sweeper.record import Record, Storage, migrations, open_database, schema
 from sweeper.record.tables import metadata
+from tests.record.rows import everything
+from tests.record.samples import LIFE, make_spec, make_sweep
 
 
 def shape(url: str) -> dict[str, Any]:
@@ -108,10 +113,18 @@ def test_a_creation_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: 
     open_database(url)
 
 
-def test_our_tables_survive_optunas_upgrade(sqlite_url: str) -> None:
-    set_version(sqlite_url, "alembic_version", "v3.0.0.d")
-    storage = optuna.storages.RDBStorage(sqlite_url, skip_compatibility_check=True)
-    storage.upgrade()
-    storage.remove_session()
-    storage.engine.dispose()
-    open_database(sqlite_url)
+@pytest.mark.slow
+def test_our_tables_survive_optunas_upgrade(database_url: str) -> None:
+    with closing(Storage(database_url)) as storage:
+        record = Record(storage)
+        record.sweep_opened(make_sweep()).result()
+        record.run_opened("s" * 32, make_spec()).result()
+        record.heard(LIFE).result()
+        optuna.create_study(storage=storage, study_name="digits").optimize(lambda trial: 0.5, n_trials=2)
+        before = everything(storage)
+    set_version(database_url, "alembic_version", "v3.0.0.d")
+    url = database_url.replace("postgresql:", "postgresql+psycopg:")
+    command = [str(Path(sys.executable).with_name("optuna")), "storage", "upgrade", "--storage", url]
+    subprocess.run(command, check=True, capture_output=True)
+    with closing(Storage(database_url)) as storage:
+        assert everything(storage) == before

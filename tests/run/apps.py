@@ -51,6 +51,12 @@ def is_terminated(cfg):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def logs_and_is_killed(cfg):
+    for step in range(3000):
+        sweeper.log({"loss": step / 2}, step=step)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def is_killed(cfg):
     os.kill(os.getpid(), signal.SIGKILL)
 
