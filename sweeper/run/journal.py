@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Ended, Event, Failure, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Measured, TrialSpec
 
 ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
