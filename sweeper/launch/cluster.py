@@ -21,6 +21,8 @@ _LOCAL_ENVIRONMENT = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_agent_register_timeout_ms": "120000",  # a machine that is busy, with trials for one, takes its time
+    "RAY_raylet_start_wait_time_s": "120",
     "RAY_memory_monitor_refresh_ms": "0",  # it may end an innocent slot, where the kernel ends the greedy trial
 }
 
@@ -43,14 +45,7 @@ def local_ray() -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="sweeper-ray-")
 
     try:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            namespace=NAMESPACE,
-            _temp_dir=folder,
-        )
+        _start(folder)
         os.umask(umask)
         yield
     finally:
@@ -62,6 +57,25 @@ def local_ray() -> Iterator[None]:
             else:
                 os.environ[name] = value
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            namespace=NAMESPACE,
+            _temp_dir=folder,
+        )
+    except Exception as error:  # Ray has no class for it
+        raise LaunchError(
+            f"Ray cannot be started on this machine ({' '.join(str(error).split())}); look at its load and at the room "
+            f"in {tempfile.gettempdir()}, or run the trials in this process with --inline"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -42,6 +42,8 @@ def cluster(nodes: int) -> Iterator[Any]:
         "RAY_health_check_initial_delay_ms": "0",
         "RAY_health_check_period_ms": "500",
         "RAY_health_check_failure_threshold": "4",
+        "RAY_agent_register_timeout_ms": "120000",  # a busy machine
+        "RAY_raylet_start_wait_time_s": "120",
     }
     from ray.cluster_utils import Cluster
 
@@ -296,7 +298,7 @@ SCENES = {
 
 def main(name: str, folder: Path) -> None:
     scene, nodes = SCENES[name]
-    signal.alarm(200)
+    signal.alarm(280)
     lease_s = LEASE_S if name == "a_slot_is_paused_for_long" else 60.0
     with cluster(nodes) as made, launcher(made.address, lease_s=lease_s) as ours:
         print("\n" + json.dumps(ours.drive(scene(folder, made, ours.slots()))))
