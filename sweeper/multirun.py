@@ -39,7 +39,7 @@ from sweeper.config.check import check
 from sweeper.config.compose import Composer
 from sweeper.config.resolve import resolve
 from sweeper.config.settings import Settings
-from sweeper.desk import Desk
+from sweeper.desk import Desk, Rhythm
 from sweeper.enqueue import enqueue
 from sweeper.errors import ConfigError, Interrupted, SweeperError, TrialsFailed
 from sweeper.history import History
@@ -266,14 +266,15 @@ def _run(
         )
         desk = Desk(
             study=prepared.study_name,
-            sweep=prepared.uuid,
+            uuid=prepared.uuid,
             record=record,
+            sweep=sweep,
+            target=study,
             reap=lambda: study.within(lambda: take_over(opened, record)),
-            beat_s=BEAT_S,
-            lease_s=LEASE_S,
+            rhythm=Rhythm(LEASE_S, BEAT_S, look_s=1.0),
         )
         undo.enter_context(interruption.pulling(brake))
-        launcher.drive(desk.conduct(watched(sweep.conduct(), record, display.notice, brake)))
+        launcher.drive(watched(desk.conduct(), record, display.notice, brake))
     return tally, brake
 
 

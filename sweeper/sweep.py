@@ -72,8 +72,13 @@ class Sweep:
         self._is_paused = True
 
     def go_on(self) -> None:
-        """Start trials again; also: there may be one to ask for where there was none."""
-        self._is_paused = self._is_dry = False
+        """Start trials again."""
+        self._is_paused = False
+        self.wake()
+
+    def wake(self) -> None:
+        """There may be a trial to ask for where there was none."""
+        self._is_dry = False
         self._wake()
 
     def scale(self, n_jobs: int) -> None:
@@ -255,7 +260,8 @@ class Sweep:
 
     async def _abandon(self, asked: Asked, spec: TrialSpec, error: BaseException) -> None:
         text = f"the sweep broke off: {type(error).__name__}: {error}"
-        end = Ended(spec.run, 2**62, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=text)
+        # Before all that the run says itself: another driver may have heard its true end from its journal.
+        end = Ended(spec.run, -1, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=text)
         self.record.heard([end])
         with contextlib.suppress(Superseded):
             await self.study.give_back(asked)

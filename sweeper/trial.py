@@ -191,4 +191,12 @@ class Request:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the driver said to a request."""
+
+    was_taken: bool
+    text: str
+
+
 Event = Started | Captured | Measured | Reported | Looked | Saved | Used | Ended

@@ -11,14 +11,21 @@ from sweeper.cli.artifacts import artifacts
 from sweeper.cli.audit import audit
 from sweeper.cli.best import best
 from sweeper.cli.db import db
+from sweeper.cli.enqueue import enqueue
+from sweeper.cli.extend import extend
 from sweeper.cli.gc import gc
 from sweeper.cli.get import get
 from sweeper.cli.importance import importance
+from sweeper.cli.kill import kill
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
+from sweeper.cli.pause import pause
 from sweeper.cli.report import report
 from sweeper.cli.reproduce import reproduce
+from sweeper.cli.resume import resume
+from sweeper.cli.scale import scale
 from sweeper.cli.show import show
+from sweeper.cli.stop import stop
 from sweeper.cli.verify import verify
 
 app = typer.Typer(
@@ -28,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (launch, ls, show, best, importance, report, artifacts, get, verify, gc):
+_DRIVING = (launch, resume, stop, pause, extend, scale, enqueue, kill)
+_LOOKING = (ls, show, best, importance, report, artifacts, get, verify, gc)
+for verb in (*_DRIVING, *_LOOKING):
     app.command()(verb)
 app.command()(reproduce)
 app.command()(audit)

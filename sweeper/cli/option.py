@@ -35,6 +35,7 @@ Artifacts = Annotated[
         show_default=False,
     ),
 ]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 

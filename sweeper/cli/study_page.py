@@ -112,7 +112,8 @@ def _space_table(space: Mapping[str, Mapping[str, object]], screen: Screen) -> T
 def _launched(sweep: SweepRow) -> str:
     took = text.duration(sweep.ended_at - sweep.started_at) if sweep.ended_at is not None else "not ended"
     who = f"{text.printable(sweep.user)}@{text.printable(sweep.host)}"
-    outcome = f", {text.printable(sweep.outcome)}" if sweep.outcome else ""
+    state = sweep.outcome or ("running" if sweep.is_alive else "its driver is gone: `sweeper resume` goes on")
+    outcome = f", {text.printable(state)}"
     return f"{text.moment(sweep.started_at)}, {took}{outcome}, by {who}:"
 
 

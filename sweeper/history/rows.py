@@ -91,6 +91,8 @@ class SweepRow:
     cwd: str | None  # where the command was given
     artifacts: str | None  # URL of its artifact store
     defaults: Mapping[str, object]  # the app's config with no override; empty where it is not on record
+    n_trials: int | None  # the study's target total, as extended since
+    is_alive: bool  # whether a driver is at work on it
 
 
 @dataclass(frozen=True, slots=True)

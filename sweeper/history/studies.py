@@ -18,7 +18,7 @@ from sweeper.history.schema import (
     trial_params,
     trials,
 )
-from sweeper.record import tables
+from sweeper.record import alive, tables
 
 _TELLING_TRIALS = 1000  # from which the space is read
 
@@ -62,7 +62,7 @@ def sweep_rows(connection: Connection, study: str) -> list[SweepRow]:
         return []
     t = tables.sweeps
     found = connection.execute(_sweep_columns().where(t.c.study == study).order_by(t.c.started_at, t.c.id))
-    return [_sweep_row(row) for row in found.mappings()]
+    return [_sweep_row(row, connection) for row in found.mappings()]
 
 
 def sweep_row(connection: Connection, sweep: str, where: str) -> SweepRow:
@@ -74,19 +74,24 @@ def sweep_row(connection: Connection, sweep: str, where: str) -> SweepRow:
     found = connection.execute(_sweep_columns().where(tables.sweeps.c.sweep == sweep)).mappings().first()
     if found is None:
         raise NotFound(f"there is no sweep {sweep!r} in {where}: `sweeper show STUDY` lists the sweeps of a study")
-    return _sweep_row(found)
+    return _sweep_row(found, connection)
+
+
+_MADE = ("settings", "space", "defaults", "is_alive")  # not as their columns have them
 
 
 def _sweep_columns() -> Select[Any]:
-    return select(*(tables.sweeps.c[name] for name in SweepRow.__slots__))
+    return select(tables.sweeps)
 
 
-def _sweep_row(row: RowMapping) -> SweepRow:
+def _sweep_row(row: RowMapping, connection: Connection) -> SweepRow:
+    lease = alive.Lease(row["ended_at"], row["process"], row["lease_until"])
     return SweepRow(
-        **{name: row[name] for name in SweepRow.__slots__ if name not in ("settings", "space", "defaults")},
+        **{name: row[name] for name in SweepRow.__slots__ if name not in _MADE},
         settings=json.loads(row["settings"]),
         space=json.loads(row["space"]),
         defaults=json.loads(row["defaults"] or "{}"),
+        is_alive=alive.is_alive(lease, alive.clock(connection), connection.dialect.name),
     )
 
 

@@ -11,9 +11,10 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
 from sweeper.errors import LaunchError, NotFound, StorageError
+from sweeper.record.alive import clock
 from sweeper.record.batch import Batch
 from sweeper.record.kept_rows import KeptRows
-from sweeper.record.lease import LEASE_S, Holder, bury, clock, holders, lost
+from sweeper.record.lease import LEASE_S, Holder, bury, holders, lost
 from sweeper.record.optuna_rows import OptunaRows, studies, to_epoch, trials
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import insert_if_absent

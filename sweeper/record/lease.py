@@ -1,44 +1,27 @@
-"""Leases: a driver holds one on its sweep and renews it; once it is over, or the process seen to be gone, it is dead.
-
-Time is the database's: PostgreSQL's clock, or for SQLite, whose file one machine alone uses, that machine's monotonic
-clock. No driver's own clock counts, and setting the wall clock bends nothing.
-"""
+"""Leases: a driver holds one on its sweep and renews it; once it is over, or the process gone, it counts as dead."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from sweeper.errors import Superseded
+from sweeper.record.alive import clock, is_alive
 from sweeper.record.batch import Batch
-from sweeper.record.process import Fate, boot, boot_of, fate
 from sweeper.record.tables import runs, sweeps
 from sweeper.trial import Failure
 
 LEASE_S = 30.0  # how long a driver counts as alive without a sign
 BEAT_S = 5.0  # how often it gives one
 
-monotonic = time.monotonic
-
 _COLUMNS = (
     *(sweeps.c.sweep, sweeps.c.folder, sweeps.c.user, sweeps.c.host, sweeps.c.pid, sweeps.c.process),
     *(sweeps.c.started_at, sweeps.c.ended_at, sweeps.c.lease_until, sweeps.c.n_trials),
 )
-
-
-class Held(Protocol):
-    """What of a sweep's row tells whether its driver lives."""
-
-    @property
-    def ended_at(self) -> float | None: ...
-    @property
-    def process(self) -> str | None: ...
-    @property
-    def lease_until(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +38,6 @@ class Holder:
     ended_at: float | None
     lease_until: float | None
     n_trials: int | None
-
-
-def clock(connection: Connection) -> float:
-    """The present time, in seconds, by which leases are given."""
-    if connection.dialect.name == "sqlite":
-        return monotonic()
-    return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
-
-
-def is_alive(sweep: Held, now: float, dialect: str) -> bool:
-    """Whether a driver is still at work on a sweep, as far as anybody can know."""
-    if sweep.ended_at is not None or sweep.process is None or sweep.lease_until is None:
-        return False
-    if dialect == "sqlite" and boot_of(sweep.process) != boot():
-        return False  # the machine was started anew since, and its clock with it
-    return fate(sweep.process) is not Fate.GONE and now < sweep.lease_until
 
 
 def holders(connection: Connection, study: str) -> tuple[list[Holder], list[Holder]]:

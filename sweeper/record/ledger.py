@@ -35,13 +35,13 @@ from sweeper.record.entry import (
 from sweeper.record.lease import Beat, Bury
 from sweeper.record.outage import Health
 from sweeper.record.owner import Orphan, orphans
-from sweeper.record.request import Answer, Answered, open_requests
+from sweeper.record.request import Answered, open_requests
 from sweeper.record.run_rows import text
 from sweeper.record.spool import taken_in
 from sweeper.record.storage import Storage
 from sweeper.record.tables import runs
 from sweeper.record.writer import FAREWELL_S
-from sweeper.trial import Event, Request, TrialSpec
+from sweeper.trial import Answer, Event, Request, TrialSpec
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sweeper.errors import NotFound
 from sweeper.record.batch import Batch
 from sweeper.record.lease import Holder, holders
 from sweeper.record.tables import requests
-from sweeper.trial import Request
+from sweeper.trial import Answer, Request
 
 TAKEN, REFUSED = "taken", "refused"
 
@@ -28,14 +28,6 @@ class Asked:
 
     request: str
     holder: Holder
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a driver said to a request."""
-
-    was_taken: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

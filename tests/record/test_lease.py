@@ -14,7 +14,8 @@ from optuna.trial import TrialState
 
 from sweeper.errors import LaunchError, Superseded
 from sweeper.record import Record, Storage
-from sweeper.record.lease import LEASE_S, clock
+from sweeper.record.alive import clock
+from sweeper.record.lease import LEASE_S
 from sweeper.record.process import Fate, boot, fate, identity
 from sweeper.record.tables import runs, sweeps
 from tests.record.rows import rows
