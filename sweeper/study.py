@@ -83,8 +83,9 @@ class AskTellStudy(optuna.Study):
         claimed = self.storage.get_trial(trial_id)
         view = sampling.view(self.sampler, self.seed, self._in_view())
         sampling.seed_for(self.sampler, self.seed, claimed.number)
+        known = frozenset(claimed.params)  # Optuna changes this trial in place
         trial = optuna.Trial(self, trial_id)
-        if suggest(trial).keys() - claimed.params.keys():  # a trial that was interrupted has its params already
+        if suggest(trial).keys() - known:  # a trial that was interrupted has its params already
             self.storage.set_trial_system_attr(trial_id, sampling.ASK, view)
         return trial
 
