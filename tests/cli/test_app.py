@@ -25,7 +25,8 @@ def test_help_loads_no_heavy_library_and_lists_every_verb() -> None:
     *page, loaded = found.stdout.splitlines()
     assert loaded == "[]"
     verbs = [line.split()[0] for line in page[page.index("Commands:") + 1 :]]
-    first = ["launch", "ls", "show", "best", "importance", "report", "artifacts", "get", "verify", "gc"]
+    driving = ["launch", "resume", "stop", "pause", "extend", "scale", "enqueue", "kill"]
+    first = [*driving, "ls", "show", "best", "importance", "report", "artifacts", "get", "verify", "gc"]
     assert verbs == [*first, "reproduce", "audit", "db"]
 
 
