@@ -81,6 +81,7 @@ class InlineSlot:
         self._after_trial = after_trial
         self._answers: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
         self._stop: tuple[Failure, str] | None = None
+        self._is_interrupted = False
         self._running = threading.Event()
 
     async def ready(self) -> None:
@@ -89,7 +90,7 @@ class InlineSlot:
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
-        self._stop = None
+        self._stop, self._is_interrupted = None, False
 
         def hear(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
@@ -135,12 +136,7 @@ class InlineSlot:
         pass
 
     def _execute(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
-        def interrupt(*_: object) -> None:
-            if self._stop is not None:
-                raise Interruption(*self._stop)
-
-        before = signal.signal(signal.SIGUSR1, interrupt)
-        self._running.set()
+        before = signal.getsignal(signal.SIGUSR1)
         try:
             with copied_to(log_path(spec)):
                 self._execute_or_say_why(spec, hear)
@@ -151,9 +147,17 @@ class InlineSlot:
 
     def _execute_or_say_why(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
         try:
+            signal.signal(signal.SIGUSR1, self._interrupt)
+            self._running.set()
+            self._interrupt()  # it may have been told before there was anything to interrupt
             execute(spec, self._app, hear, self._judgement)
         except Interruption as interruption:  # it came in a moment when the task was not running yet, or no longer
             end_before_start(spec, interruption, hear)
+
+    def _interrupt(self, *_: object) -> None:
+        if self._stop is not None and not self._is_interrupted:
+            self._is_interrupted = True
+            raise Interruption(*self._stop)
 
     def _judgement(self, step: int) -> bool:
         while True:
