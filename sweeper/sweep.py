@@ -177,7 +177,7 @@ class Sweep:
         try:
             if ended.failure == Failure.STOPPED and self.brake.is_stopping and ended.run not in self._killed:
                 await self._put_back(self.study.give_back(asked))
-            elif self.attempts.retries_after(ended, asked.retried):
+            elif self._is_retried(asked, ended):
                 left = self.attempts.retries - asked.retried
                 self.watcher.notice(f"trial {asked.number} {ended.failure}: {ended.error}; tried again ({left} left)")
                 await self._put_back(self.study.retry(asked))
@@ -188,6 +188,9 @@ class Sweep:
                 self.tally.add(asked.number, ended)
         except Superseded as error:  # what this attempt came to is on record, and the trial is not ours any more
             self.watcher.notice(str(error))
+
+    def _is_retried(self, asked: Asked, ended: Ended) -> bool:
+        return ended.run not in self._killed and self.attempts.retries_after(ended, asked.retried)
 
     async def _put_back(self, work: Coroutine[Any, Any, None]) -> None:
         await work
@@ -232,7 +235,7 @@ class Sweep:
             raise
         if ended.failure == Failure.LOST:
             self.lost.add(spec)
-        if not self.attempts.retries_after(ended, asked.retried):
+        if not self._is_retried(asked, ended):
             self.watcher.told(spec, ended)
         return ended
 

@@ -68,8 +68,9 @@ def leave(study: AskTellStudy, record: Record, sweep: str) -> None:
     """Give back whatever this driver still has, when it ends: a trial that was on its way when the loop broke off."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.system_attrs.get(OWNER) == sweep:
-            with suppress(Superseded):
-                _settle(study, study.storage, record, trial._trial_id, trial.number)
+            with suppress(Superseded):  # what is remembered here may be out of date: another may run this trial
+                if study.storage.adopt_trial(trial._trial_id, sweep):
+                    _settle(study, study.storage, record, trial._trial_id, trial.number)
 
 
 def _settle(study: optuna.Study, storage: Storage, record: Record, trial_id: int, number: int) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
 from sqlalchemy import func, select
 
 from sweeper.attempt import Attempts
@@ -362,7 +361,7 @@ async def _user(world: World, at: float, kind: str, argument: tuple[tuple[str, i
         if kind == "extend":
             world.acks.extended += dict(argument)["by"]
         if kind == "kill":
-            world.acks.killed.add(dict(argument)["number"])
+            world.acks.killed[dict(argument)["number"]] = world.now
     while kind == "pause" and any(not driver.is_dead for driver in world.drivers):
         await asyncio.sleep(world.random.uniform(1, 20))
         if world.outage_end() <= world.now and any((await _ask(world, "resume", {})).values()):
@@ -461,8 +460,6 @@ def _of_trials(world: World, plot: Plot, found: _Found) -> Iterator[str]:
             None if trial.values is None else tuple(trial.values),
         ):
             yield f"trial {number} was told {told.state.name} {told.values}, it is {trial.state.name} {trial.values}"
-        if number in acks.killed and trial.state != TrialState.FAIL:
-            yield f"trial {number} was killed, and is {trial.state.name}"
 
 
 def _of_runs(world: World, plot: Plot, found: _Found) -> Iterator[str]:

@@ -117,7 +117,7 @@ class Acks:
     points: dict[tuple[str, str, int], float] = field(default_factory=dict)  # by run, name, step
     told: dict[int, Ended] = field(default_factory=dict)  # by number
     told_at: dict[int, float] = field(default_factory=dict)
-    killed: set[int] = field(default_factory=set)
+    killed: dict[int, float] = field(default_factory=dict)  # by number; since when
     extended: int = 0
 
 
@@ -383,6 +383,8 @@ class SimulatedSlot:
             world.problems.append(f"two trials in one slot: {self.process.spec.run} and {spec.run}")
         if spec.number in world.acks.told:
             world.problems.append(f"trial {spec.number} runs again although its end was acknowledged")
+        if world.acks.killed.get(spec.number, world.now) < world.now:
+            world.problems.append(f"trial {spec.number} runs again although it was killed")
         if spec.run not in world.acks.opened:
             world.problems.append(f"run {spec.run} starts before it is on record")
         process = world.processes[spec.run] = self.process = Process(self, spec)
