@@ -13,10 +13,12 @@ if TYPE_CHECKING:
         ConfigError,
         LaunchError,
         NotFound,
+        QueryError,
         StorageError,
         SweeperError,
         TrialsFailed,
     )
+    from sweeper.notebook import open  # noqa: A004
     from sweeper.record import Storage
     from sweeper.run.seed import seed_everything
     from sweeper.run.training import (
@@ -37,6 +39,7 @@ __all__ = [
     "ConfigError",
     "LaunchError",
     "NotFound",
+    "QueryError",
     "Storage",
     "StorageError",
     "SweeperError",
@@ -45,6 +48,7 @@ __all__ = [
     "log",
     "log_test",
     "main",
+    "open",
     "report",
     "save_artifact",
     "seed_everything",
@@ -55,6 +59,7 @@ __all__ = [
 _ROOMS = {
     "Storage": "sweeper.record",
     "main": "sweeper.singlerun",
+    "open": "sweeper.notebook",
     "seed_everything": "sweeper.run.seed",
     **dict.fromkeys(
         (

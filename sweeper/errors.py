@@ -45,6 +45,10 @@ class TrialsFailed(SweeperError):
     exit_status = 5
 
 
+class QueryError(SweeperError):
+    """A search that cannot be understood; the text marks the place and says what could stand there."""
+
+
 class Interrupted(SweeperError):
     """The sweep was ended by a signal or a request; what was done is on record."""
 

@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from sweeper.errors import ArtifactError, NotFound
 from sweeper.history import ArtifactRow, History, RunRow, TrialName
@@ -66,7 +66,7 @@ def write(rows: Sequence[ArtifactRow], folder: Path, store_url: str | None) -> l
     return written
 
 
-def checked_copy(source: BinaryIO, target: BinaryIO, sha256: str, what: str) -> None:
+def checked_copy(source: IO[bytes], target: IO[bytes], sha256: str, what: str) -> None:
     """Copy content whose sha256 is known. Raises ArtifactError, after all is copied, where it is other content."""
     hashed = hashlib.sha256()
     while chunk := source.read(1 << 20):

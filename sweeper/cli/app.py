@@ -10,8 +10,10 @@ import typer
 from sweeper.cli.artifacts import artifacts
 from sweeper.cli.audit import audit
 from sweeper.cli.best import best
+from sweeper.cli.compare import compare
 from sweeper.cli.db import db
 from sweeper.cli.enqueue import enqueue
+from sweeper.cli.export import export
 from sweeper.cli.extend import extend
 from sweeper.cli.gc import gc
 from sweeper.cli.get import get
@@ -24,8 +26,10 @@ from sweeper.cli.report import report
 from sweeper.cli.reproduce import reproduce
 from sweeper.cli.resume import resume
 from sweeper.cli.scale import scale
+from sweeper.cli.search import search
 from sweeper.cli.show import show
 from sweeper.cli.stop import stop
+from sweeper.cli.tag import note, tag
 from sweeper.cli.verify import verify
 
 app = typer.Typer(
@@ -36,8 +40,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DRIVING = (launch, resume, stop, pause, extend, scale, enqueue, kill)
-_LOOKING = (ls, show, best, importance, report, artifacts, get, verify, gc)
-for verb in (*_DRIVING, *_LOOKING):
+_LOOKING = (ls, show, best, importance, report, compare, search)
+_KEEPING = (tag, note, artifacts, get, verify, gc, export)
+for verb in (*_DRIVING, *_LOOKING, *_KEEPING):
     app.command()(verb)
 app.command()(reproduce)
 app.command()(audit)

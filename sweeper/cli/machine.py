@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime
+import io
 import json
 import math
 import sys
@@ -34,6 +36,26 @@ def print_csv(records: Sequence[Mapping[str, object]], columns: Iterable[str] = 
     writer.writerow([cell(title) for title in header])
     for record in flat:
         writer.writerow([cell(record.get(title)) for title in header])
+
+
+def table_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Flat rows as CSV, every cell safe in a spreadsheet; times as ISO 8601."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([cell(title) for title in columns])
+    for row in rows:
+        writer.writerow([cell(_dated(plain(row.get(title)))) for title in columns])
+    return text.getvalue()
+
+
+def table_json(rows: Sequence[Mapping[str, object]]) -> str:
+    """Flat rows as a list of JSON objects; times as ISO 8601."""
+    found = [{key: _dated(plain(value)) for key, value in row.items()} for row in rows]
+    return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def _dated(found: object) -> object:
+    return found.isoformat() if isinstance(found, datetime.datetime) else found
 
 
 def record(row: DataclassInstance) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
 
 if TYPE_CHECKING:
+    from sweeper.compare import Difference
     from sweeper.history import ArtifactRow, BestRow, Curve, History, RunRow, StudyRow, TrialDetail, TrialName
 
 _LOG = "trial.log"
 _LOG_LINES = 15
 _DIFFERENCES = 15
 _ALWAYS_KEPT = ("log", "config")
-_ABSENT = object()
 
 
 def show(history: History, name: TrialName, storage: str, screen: Screen) -> None:
@@ -37,7 +37,9 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
     if trial.failure:
         title.append(f" {text.printable(trial.failure)}", style="red")
     screen.line(title)
-    screen.facts([*_facts(study, trial, best, screen), *(_run_facts(run, trial) if run else ())])
+    screen.facts(
+        [*_facts(study, trial, best, screen), *_labels(history, name), *(_run_facts(run, trial) if run else ())]
+    )
     if run and (made_of := list(origin_facts.facts(history, run))):
         screen.heading("what it was made of")
         screen.facts(made_of)
@@ -74,7 +76,8 @@ def record(history: History, name: TrialName) -> dict[str, object]:
         run["test_metrics"] = {name: machine.record(test) for name, test in history.test_metrics(run["run"]).items()}
         run["artifacts"] = [machine.record(row) for row in history.artifacts(run["run"])]
         run["data"] = [machine.record(row) for row in history.data(run["run"])]
-    return {"study": name.study, **found}
+    tags, note = history.tags(name.study).get(name.number, ()), history.note(name.study, name.number)
+    return {"study": name.study, **found, "tags": tags, "note": note}
 
 
 def points(history: History, name: TrialName) -> list[dict[str, object]]:
@@ -109,6 +112,15 @@ def _facts(
         took = text.duration(ended - trial.started_at)
         verb = "took" if trial.ended_at is not None else "running for"
         yield "started", f"{text.moment(trial.started_at)}, {verb} {took}"
+
+
+def _labels(history: History, name: TrialName) -> Iterator[tuple[str, str]]:
+    tags = history.tags(name.study).get(name.number, ())
+    if tags:
+        yield "tags", ", ".join(map(text.printable, tags))
+    note = history.note(name.study, name.number)
+    if note:
+        yield "note", " / ".join(text.printable(line) for line in note.splitlines() if line)
 
 
 def _run_facts(run: RunRow, trial: TrialDetail) -> Iterator[tuple[str, str | Text]]:
@@ -163,28 +175,24 @@ def _params_table(study: StudyRow, trial: TrialDetail, best: BestRow | None, scr
 
 def _show_differences(run: RunRow, best: RunRow, trial: TrialDetail, best_name: str, screen: Screen) -> None:
     """Config keys in which the run differs from the best one, without the parameters listed above."""
-    here, there = machine.flattened(run.config), machine.flattened(best.config)
-    params = {name.lstrip("+") for name in trial.params}  # Hydra's `+key` adds a key
-    differing = [
-        key
-        for key in dict.fromkeys([*here, *there])
-        if here.get(key, _ABSENT) != there.get(key, _ABSENT) and key not in params
-    ]
+    from sweeper.compare import config_differences
+
+    rows = config_differences([run.config, best.config], list(trial.params))
+    differing = [row for row in rows if not row.is_equal and not row.is_param]
     if not differing:
         return
     screen.heading(f"config that also differs from {text.printable(best_name)}")
     columns = (Column("key"), Column("here"), Column("there"))
-    rows = tuple(
-        (text.printable(key), *(_config_value(config, key, screen) for config in (here, there)))
-        for key in differing[:_DIFFERENCES]
-    )
-    screen.table(Table(columns, rows))
+    cells = tuple((text.printable(row.key), *_config_values(row, screen)) for row in differing[:_DIFFERENCES])
+    screen.table(Table(columns, cells))
     if len(differing) > _DIFFERENCES:
         screen.line(f"and {text.count(len(differing) - _DIFFERENCES, 'more key')}")
 
 
-def _config_value(config: Mapping[str, object], key: str, screen: Screen) -> str:
-    return screen.value(config[key]) if key in config else MISSING
+def _config_values(row: Difference, screen: Screen) -> list[str]:
+    from sweeper.compare import ABSENT
+
+    return [MISSING if value is ABSENT else screen.value(value) for value in row.values]
 
 
 def _curves_table(curves: Mapping[str, Curve], screen: Screen) -> Table:

@@ -2,6 +2,7 @@
 
 from sweeper.history.inventory import Inventory
 from sweeper.history.reader import History
+from sweeper.history.records import Record
 from sweeper.history.rows import (
     FINISHED,
     STATES,
@@ -10,10 +11,12 @@ from sweeper.history.rows import (
     BestRow,
     BlobUse,
     CodeRow,
+    CostRow,
     Curve,
     DataRow,
     EnvironmentRow,
     HeldOut,
+    Hit,
     Looks,
     RunRow,
     SpanRow,
@@ -32,13 +35,16 @@ __all__ = [
     "BestRow",
     "BlobUse",
     "CodeRow",
+    "CostRow",
     "Curve",
     "DataRow",
     "EnvironmentRow",
     "HeldOut",
     "History",
+    "Hit",
     "Inventory",
     "Looks",
+    "Record",
     "RunRow",
     "SpanRow",
     "StudyRow",

@@ -6,7 +6,7 @@ import difflib
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, Table, inspect, select
 
 from sweeper.errors import NotFound
 from sweeper.history.schema import studies, study_directions
@@ -43,6 +43,11 @@ def exists(connection: Connection, name: str) -> bool:
 def has_our_tables(connection: Connection) -> bool:
     """Whether sweeper has ever written here; any database of Optuna's can be read without."""
     return inspect(connection).has_table(tables.runs.name)
+
+
+def has_table(connection: Connection, table: Table) -> bool:
+    """Whether a table of ours is there; databases of older releases may lack one."""
+    return inspect(connection).has_table(table.name)
 
 
 def all_directions(connection: Connection) -> dict[int, tuple[str, ...]]:

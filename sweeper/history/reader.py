@@ -6,18 +6,22 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sweeper.errors import NotFound
-from sweeper.history import audit, best, kept, lookup, origin, runs, studies, trials
+from sweeper.history import audit, best, kept, label, lookup, origin, runs, search, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
+from sweeper.history.query import parse
+from sweeper.history.records import Record, records
 from sweeper.history.rows import (
     ArtifactRow,
     AuditRow,
     BestRow,
     BlobUse,
     CodeRow,
+    CostRow,
     Curve,
     DataRow,
     EnvironmentRow,
     HeldOut,
+    Hit,
     Looks,
     RunRow,
     SpanRow,
@@ -189,6 +193,34 @@ class History:
         """The sha256 of everything on record that may be in a store, code snapshots included."""
         with reading(self._engine, self.where) as connection:
             return kept.blobs(connection)
+
+    def records(self, study: str) -> list[Record]:
+        """Every trial of a study with its newest run, last metrics and tags, read in bulk."""
+        with reading(self._engine, self.where) as connection:
+            found = lookup.find(connection, study, self.where)
+            return records(connection, found, studies.rows(connection, [study])[0].objectives)
+
+    def costs(self, study: str) -> list[CostRow]:
+        """What a study's runs took, failed ones and every attempt included."""
+        with reading(self._engine, self.where) as connection:
+            lookup.find(connection, study, self.where)
+            return runs.costs(connection, study)
+
+    def tags(self, study: str) -> Mapping[int | None, tuple[str, ...]]:
+        """The tags of a study's trials by number; under None those of the study itself."""
+        with reading(self._engine, self.where) as connection:
+            return label.tags_in(connection, study)
+
+    def note(self, study: str, number: int | None) -> str:
+        """The note of a trial, or of the study where there is no number; empty where nobody wrote one."""
+        with reading(self._engine, self.where) as connection:
+            return label.note(connection, lookup.find(connection, study, self.where), number)
+
+    def search(self, query: str, limit: int) -> list[Hit]:
+        """Trials over all studies that match a query, by study and number. Raises QueryError."""
+        condition = parse(query)
+        with reading(self._engine, self.where) as connection:
+            return search.hits(connection, condition, limit)
 
     def artifact_stores(self) -> list[str]:
         """The URLs of the stores that sweeps have written to."""

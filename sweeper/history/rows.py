@@ -276,3 +276,27 @@ class BlobUse:
     name: str
     sha256: str
     store: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """What the runs of a study took that ended in one state."""
+
+    state: str
+    runs: int
+    runtime_s: float
+    gpu_s: float  # seconds times the GPUs that each run could see
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A trial that a search has found."""
+
+    study: str
+    number: int
+    state: str
+    values: tuple[float, ...] | None
+    params: Mapping[str, object]
+    metrics: Mapping[str, float]  # last values
+    tags: tuple[str, ...]
+    run: str | None  # its newest

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insp
 from sweeper.errors import NotFound
 from sweeper.history import decode
 from sweeper.history.lookup import has_our_tables
-from sweeper.history.rows import Curve, RunRow, SpanRow
+from sweeper.history.rows import CostRow, Curve, RunRow, SpanRow
 from sweeper.record.tables import metrics
 from sweeper.record.tables import runs as table
 
@@ -61,6 +61,37 @@ def last_of(connection: Connection, study: str, numbers: Sequence[int] | None = 
     if numbers is not None:
         query = query.where(table.c.number.in_(numbers))
     return {number: LastRun(*found) for number, *found in connection.execute(query)}
+
+
+def newest(connection: Connection, study: str) -> dict[int, tuple[int, RunRow]]:
+    """The newest attempt of each trial of a study, by number, with its id."""
+    if not has_our_tables(connection):
+        return {}
+    query = _rows().add_columns(table.c.id).where(table.c.study == study, _is_newest())
+    return {row["number"]: (row["id"], _row(row)) for row in connection.execute(query).mappings()}
+
+
+def names_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, str]:
+    """The uuids of runs by their ids."""
+    found: dict[int, str] = {}
+    for start in range(0, len(run_ids), _CHUNK):
+        query = select(table.c.id, table.c.run).where(table.c.id.in_(run_ids[start : start + _CHUNK]))
+        found |= {row.id: row.run for row in connection.execute(query)}
+    return found
+
+
+def costs(connection: Connection, study: str) -> list[CostRow]:
+    """What a study's runs took, all attempts counted, by the state that they ended in."""
+    if not has_our_tables(connection):
+        return []
+    found: dict[str, list[float]] = {}
+    query = select(table.c.state, table.c.runtime_s, table.c.gpus).where(table.c.study == study)
+    for state, runtime_s, gpus in connection.execute(query):
+        total = found.setdefault(state, [0, 0.0, 0.0])
+        total[0] += 1
+        total[1] += runtime_s or 0.0
+        total[2] += (runtime_s or 0.0) * len(json.loads(gpus or "[]"))
+    return [CostRow(state, int(n), runtime_s, gpu_s) for state, (n, runtime_s, gpu_s) in sorted(found.items())]
 
 
 def curves(connection: Connection, run: str) -> dict[str, Curve]:

@@ -29,7 +29,7 @@ def rows(connection: Connection, names: Sequence[str] | None = None) -> list[Stu
     if names is not None:
         query = query.where(studies.c.study_name.in_(names))
     directions = lookup.all_directions(connection)
-    metric_names = _metric_names(connection)
+    names_of_metrics = metric_names(connection)
     wanted = connection.execute(query).all()
     activity = _activity(connection, None if names is None else [study_id for study_id, _ in wanted])
     sweeps = _sweep_activity(connection)
@@ -44,7 +44,7 @@ def rows(connection: Connection, names: Sequence[str] | None = None) -> list[Stu
             StudyRow(
                 name=name,
                 directions=study.directions,
-                metric_names=metric_names.get(study_id, ()),
+                metric_names=names_of_metrics.get(study_id, ()),
                 counts={state: counts.get(state, 0) for state in STATES},
                 best_number=top[0].number if top else None,
                 best_value=top[0].value if top else None,
@@ -115,7 +115,8 @@ def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str,
     return {name: json.loads(text) for name, text in latest.items()}
 
 
-def _metric_names(connection: Connection) -> dict[int, tuple[str, ...]]:
+def metric_names(connection: Connection) -> dict[int, tuple[str, ...]]:
+    """The objectives' names of each study that names them, by the study's id."""
     t = study_system_attributes
     query = select(t.c.study_id, t.c.value_json).where(t.c.key == "study:metric_names")
     return {study_id: tuple(json.loads(text)) for study_id, text in connection.execute(query).all()}

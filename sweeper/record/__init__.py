@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeper.record.database import Database, open_database
+    from sweeper.record.label import note, tag, untag
     from sweeper.record.ledger import Code, Record, Sweep
     from sweeper.record.storage import Storage
 
-__all__ = ["Code", "Database", "Record", "Storage", "Sweep", "open_database"]
+__all__ = ["Code", "Database", "Record", "Storage", "Sweep", "note", "open_database", "tag", "untag"]
 
 _MODULES = {
     "Database": "database",
@@ -22,6 +23,7 @@ _MODULES = {
     "Record": "ledger",
     "Sweep": "ledger",
     "Storage": "storage",
+    **dict.fromkeys(("note", "tag", "untag"), "label"),
 }
 
 

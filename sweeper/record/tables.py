@@ -178,11 +178,13 @@ data = Table(
     sqlite_with_rowid=False,
 )
 
+STUDY_ITSELF = -1  # in the place of a trial's number
+
 tags = Table(
     "sweeper_tags",
     metadata,
     Column("study", _Name, primary_key=True),
-    Column("number", Integer, primary_key=True),  # of the trial; -1: the study itself
+    Column("number", Integer, primary_key=True),  # of the trial, or STUDY_ITSELF
     Column("tag", String(100), primary_key=True),
     Column("user", String(256), nullable=False),
     Column("time", Double, nullable=False),

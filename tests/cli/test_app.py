@@ -26,8 +26,9 @@ def test_help_loads_no_heavy_library_and_lists_every_verb() -> None:
     assert loaded == "[]"
     verbs = [line.split()[0] for line in page[page.index("Commands:") + 1 :]]
     driving = ["launch", "resume", "stop", "pause", "extend", "scale", "enqueue", "kill"]
-    first = [*driving, "ls", "show", "best", "importance", "report", "artifacts", "get", "verify", "gc"]
-    assert verbs == [*first, "reproduce", "audit", "db"]
+    looking = ["ls", "show", "best", "importance", "report", "compare", "search"]
+    keeping = ["tag", "note", "artifacts", "get", "verify", "gc", "export"]
+    assert verbs == [*driving, *looking, *keeping, "reproduce", "audit", "db"]
 
 
 def test_version(sweeper: Sweeper) -> None:

@@ -139,13 +139,14 @@ def add(
     state: TrialState = TrialState.COMPLETE,
     constraints: Mapping[str, float] | None = None,
     lr: float = 1e-3,
+    act: object = None,
 ) -> None:
     """Add a trial as Optuna would have run it."""
     study.add_trial(
         create_trial(
             state=state,
             values=list(values) or None,
-            params={"optimizer.lr": lr, "model.depth": 3, "model.act": None},
+            params={"optimizer.lr": lr, "model.depth": 3, "model.act": act},
             distributions=DISTRIBUTIONS,
             user_attrs={"note": "by hand"},
             intermediate_values={0: 0.5, 1: math.inf, 2: math.nan} if state is TrialState.PRUNED else None,

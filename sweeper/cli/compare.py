@@ -1,0 +1,162 @@
+"""`sweeper compare digits/17 digits/3`: what differs between runs, most telling first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sweeper import text
+from sweeper.cli import machine
+from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
+from sweeper.cli.screen import Screen
+from sweeper.cli.table import MISSING, Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sweeper.compare import Comparison, Difference, MetricRow
+    from sweeper.compare.comparison import Side
+
+
+def compare(
+    trials: Annotated[list[str], typer.Argument(metavar="STUDY/NUMBER...", help="Two trials or more.")],
+    all_keys: Annotated[bool, typer.Option("--all", help="Keys in which they agree too.")] = False,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Show what differs between trials, most telling first, and where their curves part."""
+    from sweeper.compare import compare as find
+    from sweeper.history import History
+
+    asked = form(json, csv)
+    found = find(History(storage), trials)
+    rows = found.all if all_keys else found.differences
+    if asked is Form.JSON:
+        machine.print_json(_record(found, rows))
+    elif asked is Form.CSV:
+        machine.print_csv(list(_csv_records(found, rows)), columns=("section", "key"))
+    else:
+        _show(found, rows, Screen())
+
+
+def _show(found: Comparison, rows: Sequence[Difference], screen: Screen) -> None:
+    screen.line(Text(" and ".join(text.printable(side.name) for side in found.sides), style="bold"))
+    screen.line(text.printable(found.headline))
+    parting = found.parting
+    if parting is not None:
+        gap = "" if parting.gap is None else f", by {text.number(parting.gap, 3)}"
+        screen.line(f"the curves part at step {parting.parts_at}, first in {text.printable(parting.name)}{gap}")
+    elif found.metrics:
+        screen.line("the curves that they have in common are the same, point by point")
+    screen.heading("outcome")
+    screen.table(_outcome_table(found, screen))
+    if rows:
+        screen.heading("keys")
+        screen.table(_difference_table(found, rows, screen))
+
+
+def _outcome_table(found: Comparison, screen: Screen) -> Table:
+    sides = found.sides
+    columns = (
+        Column(""),
+        *(Column(text.printable(side.name), is_number=True) for side in sides),
+        Column("parts at", is_number=True, gives_way=1),
+    )
+    rows: list[tuple[str, ...]] = [("state", *(side.trial.state.lower() for side in sides), "")]
+    for i, name in enumerate(sides[0].study.objectives):
+        rows.append((text.printable(name), *(_value(side, i, screen) for side in sides), ""))
+    for metric in found.metrics:
+        rows += _metric_rows(metric, screen)
+    rows.append(("runtime", *(text.duration(side.run.runtime_s) for side in sides), ""))
+    rows.append(("peak memory", *(text.size(side.run.peak_rss_bytes) for side in sides), ""))
+    return Table(columns, tuple(rows))
+
+
+def _metric_rows(metric: MetricRow, screen: Screen) -> list[tuple[str, ...]]:
+    name, parts_at = text.printable(metric.name), "never" if metric.parts_at is None else f"step {metric.parts_at}"
+    rows = [(f"{name} last", *_numbers(metric.last, screen), parts_at)]
+    if metric.best != metric.last:
+        least = "least" if metric.direction == "minimize" else "most"
+        rows.append((f"{name} {least}", *_numbers(metric.best, screen), ""))
+    return rows
+
+
+def _numbers(values: Iterable[float | None], screen: Screen) -> tuple[str, ...]:
+    return tuple(MISSING if value is None else screen.value(value) for value in values)
+
+
+def _value(side: Side, i: int, screen: Screen) -> str:
+    values = side.trial.values or ()
+    return screen.value(values[i]) if i < len(values) else MISSING
+
+
+def _difference_table(found: Comparison, rows: Sequence[Difference], screen: Screen) -> Table:
+    columns = (Column(""), Column("key"), *(Column(text.printable(side.name)) for side in found.sides))
+    cells = []
+    section = None
+    for row in rows:
+        shown = row.section if row.section != section else ""
+        section = row.section
+        cells.append((shown, text.printable(row.key), *(_cell(value, screen) for value in row.values)))
+    return Table(columns, tuple(cells))
+
+
+def _cell(value: Any, screen: Screen) -> str:
+    from sweeper.compare import ABSENT
+
+    return MISSING if value is ABSENT else screen.value(value)
+
+
+def _record(found: Comparison, rows: Sequence[Difference]) -> dict[str, object]:
+    parting = found.parting
+    return {
+        "runs": [_side_record(side) for side in found.sides],
+        "headline": found.headline,
+        "parts_at": None if parting is None else {"step": parting.parts_at, "metric": parting.name},
+        "differences": [
+            {
+                "section": row.section,
+                "key": row.key,
+                "is_param": row.is_param,
+                "values": [_plain(value) for value in row.values],
+                "present": [not _is_absent(value) for value in row.values],
+            }
+            for row in rows
+        ],
+        "metrics": [machine.record(row) for row in found.metrics],
+    }
+
+
+def _side_record(side: Side) -> dict[str, object]:
+    return {
+        "name": side.name,
+        "run": side.run.run,
+        "attempt": side.run.attempt,
+        "state": side.trial.state,
+        "values": side.trial.values,
+        "runtime_s": side.run.runtime_s,
+        "peak_rss_bytes": side.run.peak_rss_bytes,
+    }
+
+
+def _csv_records(found: Comparison, rows: Sequence[Difference]) -> Iterable[dict[str, object]]:
+    names = [side.name for side in found.sides]
+    for metric in found.metrics:
+        for what, values in (("last", metric.last), ("best", metric.best)):
+            yield {"section": f"metric {what}", "key": metric.name, **dict(zip(names, values, strict=True))}
+    for row in rows:
+        cells = [_plain(value) for value in row.values]
+        yield {"section": row.section, "key": row.key, **dict(zip(names, cells, strict=True))}
+
+
+def _plain(value: Any) -> Any:
+    return None if _is_absent(value) else value
+
+
+def _is_absent(value: Any) -> bool:
+    from sweeper.compare import ABSENT
+
+    return value is ABSENT
