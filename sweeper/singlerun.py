@@ -106,7 +106,7 @@ class SingleRun:
             code = take_code(task, settings.snapshot, store, outputs, sources)
             refuse(code, settings.require)
             capture = Capture(code.snapshot)  # before the database has threads
-            spec = _spec(config, settings, code)
+            spec = _spec(config, settings, code, store.url)
             run = LoneRun.begin(
                 settings.storage,
                 _launch(config, settings, code, store.url),
@@ -219,7 +219,7 @@ def _numbered(spec: TrialSpec, number: int) -> TrialSpec:
     return dataclasses.replace(spec, number=number)
 
 
-def _spec(config: DictConfig, settings: Settings, code: Code) -> TrialSpec:
+def _spec(config: DictConfig, settings: Settings, code: Code, artifacts: str) -> TrialSpec:
     folder = str(config.hydra.runtime.output_dir)
     return TrialSpec(
         study=settings.study,
@@ -236,6 +236,7 @@ def _spec(config: DictConfig, settings: Settings, code: Code) -> TrialSpec:
         metric_names=settings.objective.names,
         trial_folder=folder,
         code=code.snapshot.code,
+        artifacts=artifacts,
     )
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from sweeper.config.resolve import resolve
 from sweeper.history import History, RunRow, TrialDetail
 from sweeper.lone import LoneRun, Point
 from sweeper.objective import Objective
+from sweeper.provenance.artifact import CONFIG, LOG
 from sweeper.provenance.rebuild import snapshot_of
 from sweeper.provenance.secret import MASK, masked, masked_arguments
 from sweeper.provenance.variable import is_portable, variables
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from sweeper.multirun import Multirun
     from sweeper.reproduction.request import Request
 
-_OBJECTIVE = "objective"  # the metric that `sweeper.report` leaves
+_NO_RESULT = frozenset({LOG, CONFIG})  # kinds of artifacts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +118,8 @@ class _Rerun:
         run = self._recorded.run
         values = (self._trial.values or ()) if run.state == "COMPLETE" else ()  # Optuna gives a pruned trial one
         verdict = judge(
-            Result(run.state, values, _metrics(self._history, run.run)),
-            Result(ended.state.name, ended.values or (), _metrics(self._history, spec.run)),
+            _result(self._history, run.state, values, run.run),
+            _result(self._history, ended.state.name, ended.values or (), spec.run),
             self._request.tolerance,
             _replicates(self._history, run, self._trial),
             (*self._environment.differs, *self._config),
@@ -173,6 +174,7 @@ def _spec(
     config = composer.compose(overrides, run.number, str(run.number)).config
     folder: str = config.hydra.runtime.output_dir
     moved = {run.folder: folder, recorded.sweep.root or run.folder: request.code}
+    collect = recorded.sweep.settings.get("collect")
     told = settle(config, masked(resolve(config)), run.config, moved)
     spec = TrialSpec(
         study=f"reproduced/{run.study}",
@@ -190,6 +192,8 @@ def _spec(
         trial_folder=folder,
         code=run.code,
         reproduces=run.run,
+        artifacts=request.artifacts,
+        collect=tuple(collect) if isinstance(collect, list) else (),
     )
     return spec, told
 
@@ -232,6 +236,13 @@ def _point(trial: TrialDetail) -> Point:
     """The params of the recorded trial, for the record of its repetition."""
     distributions = {name: json_to_distribution(json.dumps(stored)) for name, stored in trial.distributions.items()}
     return Point(trial.params, distributions)
+
+
+def _result(history: History, state: str, values: Sequence[float], run: str) -> Result:
+    """What a run gave. Logs and config files name folders and times: they are no result."""
+    files = (file for file in history.artifacts(run) if file.kind not in _NO_RESULT)
+    artifacts = {file.name: file.sha256 for file in files if file.sha256 is not None}
+    return Result(state, values, _metrics(history, run), artifacts)
 
 
 def _metrics(history: History, run: str) -> dict[str, dict[int, float]]:
