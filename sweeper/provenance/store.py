@@ -87,8 +87,8 @@ class Store(Protocol):
 
 def open_store(url: str) -> Store:
     """The store at a path, a file:// URL or any other URL of fsspec; nothing is created before the first `put`."""
-    if url.startswith("file://"):
-        return FolderStore(Path(url.removeprefix("file://")))
+    if url.startswith(("file://", "local://")):
+        return FolderStore(Path(url.partition("://")[2]))
     if has_scheme(url):
         from sweeper.provenance.remote_store import RemoteStore
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from sweeper.errors import ArtifactError
+from sweeper.provenance.remote_store import RemoteStore
 from sweeper.provenance.store import Store, open_store
 from tests.contracts.store import StoreContract
 
 
 class TestOnDisk(StoreContract):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Store:
-        return open_store(f"local://{tmp_path}/store")
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+        """fsspec's own files on this disk; it renames them into their place only within one file system."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        return RemoteStore(f"local://{tmp_path}/store")
 
 
 def test_a_protocol_that_nobody_knows_is_named() -> None:
