@@ -7,6 +7,7 @@ never leaves the processes of a sweep.
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,22 +50,31 @@ _known: frozenset[str] = frozenset()
 
 def learn(*found: object) -> None:
     """Take note of the secrets in plain data: what stands under secret keys, and the passwords in URLs."""
-    global _known
     new = {value for one in found for value in _secrets_in(one) if len(value) >= _SHORTEST}
-    spelt = new | {urllib.parse.quote(value, safe="") for value in new}
-    if not spelt <= _known:
-        _known |= spelt
+    learn_values(spelling for value in new for spelling in _spellings(value))
+
+
+def learn_values(values: Iterable[str]) -> None:
+    """Take over what another process knows."""
+    global _known
+    new = frozenset(values)
+    if not new <= _known:
+        _known |= new
         _pattern.cache_clear()
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """A secret as it stands in plain text, in a URL, in JSON and in what Python prints of it."""
+    yield value
+    yield urllib.parse.quote(value, safe="")
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(value)[1:-1]
 
 
 def known() -> tuple[str, ...]:
     """The secrets that this process knows, for a process of its own that is to know them too."""
     return tuple(sorted(_known))
-
-
-def learn_values(values: Iterable[str]) -> None:
-    """Take over what another process knows."""
-    learn([{"secret": value} for value in values])
 
 
 def masked(value: T) -> T:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -59,6 +60,16 @@ def test_a_known_value_is_masked_wherever_it_turns_up(value: str, before: str, a
     content = f"{before}{value}{after}".encode("utf-8", "replace")
     clean = secret.masked_bytes(content)
     assert value.encode() not in clean and len(clean) == len(content)
+
+
+@pytest.mark.parametrize("spell", [str, json.dumps, repr, urllib.parse.quote])
+def test_a_known_value_is_masked_however_it_is_spelt(spell: Callable[[str], str]) -> None:
+    value = 'quo"ted\\and |0B\u00e9'
+    secret.learn({"token": value})
+
+    clean = secret.masked_text(f"said {spell(value)} aloud")
+
+    assert clean.removeprefix("said ").removesuffix(" aloud").strip("'\"") == secret.MASK
 
 
 def test_what_is_known_comes_from_keys_and_urls_at_any_depth() -> None:
