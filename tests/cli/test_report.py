@@ -13,6 +13,7 @@ def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweeper.document.importance_section.RESAMPLES", 2)
 
 
+@pytest.mark.slow
 def test_one_file_and_its_figures_on_request(sweeper: Sweeper, digits_url: str, tmp_path: Path) -> None:
     found = sweeper("report", "digits", "--pdf-figures", "a/pdf", "--png-figures", "png", "--storage", digits_url)
     assert found.status == 0

@@ -191,6 +191,7 @@ def test_every_attempt_is_on_the_timeline(written: Written) -> None:
     assert "Up to 2 trials at once; slots stood idle 0% of the time (0 s)" in text
 
 
+@pytest.mark.slow
 def test_several_objectives_each_have_their_figures(written: Written) -> None:
     study = written.study("s", ("maximize", "minimize"), ("acc", "size"))
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), n_trials=20)

@@ -122,6 +122,7 @@ def test_a_config_without_secrets_stays_as_it_is(tmp_path: Path, store: FolderSt
     assert content(store, keep(tmp_path / "config.yaml", "config.yaml", CONFIG, store, RUN).sha256) == text
 
 
+@pytest.mark.slow
 def test_of_an_endless_log_the_end_is_kept(tmp_path: Path, store: FolderStore) -> None:
     with (tmp_path / "trial.log").open("wb") as log:
         log.truncate(100 << 20)

@@ -75,6 +75,7 @@ class HostLauncher:
         yield HostSlot(self.host)
 
 
+@pytest.mark.slow
 class TestFork(ProcessContract):
     @pytest.fixture(scope="class")
     @classmethod
