@@ -1,0 +1,173 @@
+"""What chaos has its hands on: a cluster of two nodes, a database, a driver; and the faults that befall them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sweeper.run.process import MARKER
+from tests.record.conftest import PostgresServer, new_server
+
+APP = Path(__file__).with_name("app.py")
+
+
+@dataclass
+class World:
+    """Everything that can be broken."""
+
+    folder: Path
+    cluster: Any
+    storage: str
+    server: PostgresServer | None
+    n_trials: int
+    driver: subprocess.Popen[bytes] | None = None
+    nodes: list[Any] = field(default_factory=list)
+    launches: int = 0
+
+    def launch(self) -> None:
+        """The same launch, for the first time or again."""
+        self.launches += 1
+        command = [
+            *(sys.executable, str(APP), "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=random"),
+            *("+x=interval(0, 1)", f"+acknowledged={self.folder}/acknowledged", "hydra.sweep.dir=sweep"),
+            *(f"hydra.sweeper.n_trials={self.n_trials}", "hydra.sweeper.study_name=chaos"),
+            *("hydra.sweeper.trial.retries=1000", f"hydra.sweeper.ray.address={self.cluster.address}"),
+        ]
+        environment = os.environ | {
+            "SWEEPER_STORAGE": self.storage,
+            "SWEEPER_ARTIFACTS": str(self.folder / "artifacts"),
+        }
+        with (self.folder / "driver.log").open("ab") as log:
+            self.driver = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """The slots' processes by what they are."""
+        found: dict[str, list[psutil.Process]] = {"slot": [], "zygote": [], "trial": []}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if MARKER not in process.environ() or str(self.folder) not in process.environ().get("RAY_TMPDIR", ""):
+                    continue
+                parent = process.parent()
+                is_zygote = "zygote" in process.cmdline() and parent is not None and MARKER not in parent.environ()
+                found["zygote" if is_zygote else "trial"].append(process)
+                if is_zygote and parent is not None:
+                    found["slot"].append(parent)
+        return found
+
+
+Fault = Callable[[World, random.Random], str]
+
+
+def _kill(kind: str) -> Fault:
+    def fault(world: World, chance: random.Random) -> str:
+        victims = world.processes()[kind]
+        if not victims:
+            return f"no {kind} to kill"
+        victim = chance.choice(victims)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+        return f"killed the {kind} {victim.pid}"
+
+    return fault
+
+
+def _pause_a_slot(world: World, chance: random.Random) -> str:
+    found = world.processes()
+    victims = [process for kind in ("slot", "zygote", "trial") for process in found[kind]]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for victim in victims:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.send_signal(number)
+        if number == signal.SIGSTOP:
+            time.sleep(10)
+    return f"stopped {len(victims)} processes of slots for 10 s"
+
+
+def _kill_a_node(world: World, chance: random.Random) -> str:
+    node = world.nodes.pop(chance.randrange(len(world.nodes)))
+    world.cluster.remove_node(node, allow_graceful=False)
+    time.sleep(chance.uniform(0, 3))
+    world.nodes.append(world.cluster.add_node(num_cpus=1))
+    return "killed a raylet; another node joined"
+
+
+def _kill_the_driver(world: World, chance: random.Random) -> str:
+    assert world.driver is not None
+    world.driver.kill()
+    world.driver.wait()
+    time.sleep(chance.uniform(0, 2))
+    return "killed the driver"
+
+
+def _end_the_driver(world: World, chance: random.Random) -> str:
+    assert world.driver is not None
+    world.driver.terminate()
+    began = time.monotonic()
+    status = world.driver.wait()
+    return f"SIGTERM to the driver: status {status} after {time.monotonic() - began:.1f} s"
+
+
+def _lock_sqlite(world: World, chance: random.Random) -> str:
+    connection = sqlite3.connect(world.storage.removeprefix("sqlite:///"), isolation_level=None, timeout=60)
+    connection.execute("BEGIN EXCLUSIVE")
+    time.sleep(30)
+    connection.rollback()
+    connection.close()
+    return "locked the SQLite file for 30 s"
+
+
+def _restart_postgresql(world: World, chance: random.Random) -> str:
+    assert world.server is not None
+    world.server.crash()
+    world.server.start()
+    return "restarted PostgreSQL, immediately"
+
+
+def _stop_postgresql(world: World, chance: random.Random) -> str:
+    assert world.server is not None
+    world.server.crash()
+    time.sleep(20)
+    world.server.start()
+    return "stopped PostgreSQL for 20 s"
+
+
+def faults(world: World) -> list[Fault]:
+    """What can befall this world, the likelier the more often it is named."""
+    common = [_kill("trial"), _kill("trial"), _kill("zygote"), _kill("slot"), _kill_the_driver, _end_the_driver]
+    rare = [_pause_a_slot, _kill_a_node]
+    return [*common, *rare, *([_lock_sqlite] if world.server is None else [_restart_postgresql, _stop_postgresql])]
+
+
+@contextlib.contextmanager
+def made(folder: Path, engine: str, n_trials: int) -> Iterator[World]:
+    """A world of its own, gone afterwards."""
+    os.environ |= {"RAY_TMPDIR": str(folder), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    os.environ |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "6"}
+    os.environ |= {"RAY_agent_register_timeout_ms": "120000", "RAY_raylet_start_wait_time_s": "120"}  # a busy machine
+    from ray.cluster_utils import Cluster
+
+    with contextlib.ExitStack() as undo:
+        server = new_server() if engine == "postgresql" else None
+        if server is not None:
+            undo.callback(shutil.rmtree, server.folder)
+            undo.callback(server.stop)
+            server.start()
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        undo.callback(cluster.shutdown)
+        storage = f"sqlite:///{folder}/chaos.db" if server is None else server.url_of(server.create_database())
+        world = World(folder, cluster, storage, server, n_trials)
+        world.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        yield world
