@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         SweeperError,
         TrialsFailed,
     )
-    from sweeper.notebook import open  # noqa: A004
+    from sweeper.notebook import open  # noqa: A004 -- the public name is sweeper.open
     from sweeper.record import Storage
     from sweeper.run.seed import seed_everything
     from sweeper.run.training import (

@@ -126,7 +126,7 @@ class OpenDatabase:
         return f"<{self.history.where}>"
 
 
-def open(url: str | None = None) -> OpenDatabase:  # noqa: A001
+def open(url: str | None = None) -> OpenDatabase:  # noqa: A001 -- the public name is sweeper.open
     """Open a database for reading: `sqlite:///FILE`, `postgresql://…`, else $SWEEPER_STORAGE, else ./sweeper.db.
 
     Raises StorageError where it cannot be read.
