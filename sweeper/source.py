@@ -20,8 +20,6 @@ from sweeper.provenance.leftover import Limits
 from sweeper.provenance.store import Store
 from sweeper.record import Code as CodeRow
 
-REQUIRE = ("nothing", "snapshot", "clean")
-
 
 def learn_secrets(config: DictConfig) -> None:
     """Know the secrets of this launch, so that they are masked wherever they turn up."""

@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.history import History
-from sweeper.multirun import trial_seed
+from sweeper.specification import trial_seed
 from tests.conftest import QUADRATIC, Sweep
 
 X = "x=interval(-5, 5)"

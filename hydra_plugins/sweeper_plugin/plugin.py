@@ -40,7 +40,8 @@ class Sweeper(HydraSweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep; leaves with one line and an exit status of its own where it fails."""
         from sweeper.errors import SweeperError
-        from sweeper.multirun import Multirun, launch
+        from sweeper.multirun import launch
+        from sweeper.preparation import Multirun
         from sweeper.provenance.secret import masked_text
 
         try:

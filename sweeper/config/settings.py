@@ -15,6 +15,7 @@ from omegaconf import MISSING
 
 DEFAULT_STORAGE = "sqlite:///sweeper.db"
 DEFAULT_ARTIFACTS = "./artifacts"
+REQUIRE = ("nothing", "snapshot", "clean")  # of the code, for a launch to begin
 
 
 @dataclass

@@ -41,7 +41,7 @@ from sweeper.source import learn_secrets
 from sweeper.trial import Captured, Ended, TrialSpec
 
 if TYPE_CHECKING:
-    from sweeper.multirun import Multirun
+    from sweeper.preparation import Multirun
     from sweeper.reproduction.request import Request
 
 _NO_RESULT = frozenset({LOG, CONFIG})  # kinds of artifacts

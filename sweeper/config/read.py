@@ -1,0 +1,44 @@
+"""`hydra.sweeper` as it arrives from Hydra, read into Settings and found good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.config.settings import REQUIRE, Settings
+from sweeper.errors import ConfigError
+
+
+def read(node: DictConfig) -> Settings:
+    """`hydra.sweeper` as Settings. Raises ConfigError with everything that cannot be meant, each with its key."""
+    plain: Any = OmegaConf.to_container(node, resolve=True)
+    known = {name: plain[name] for name in Settings.__dataclass_fields__ if name in plain}
+    typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), known))
+    settings: Settings = typed  # type: ignore[assignment]
+    if problems := list(_problems(settings)):
+        raise ConfigError("\n".join(problems))
+    return settings
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    if settings.n_trials < 0:
+        yield f"hydra.sweeper.n_trials is {settings.n_trials}; it must be 0 or more"
+    if settings.n_jobs is not None and settings.n_jobs < 1:
+        yield f"hydra.sweeper.n_jobs is {settings.n_jobs}; it must be 1 or more, or null for every slot"
+    if settings.launcher not in {"ray", "inline"}:
+        yield f"hydra.sweeper.launcher is {settings.launcher!r}; it must be ray or inline"
+    if settings.require not in REQUIRE:
+        yield f"hydra.sweeper.require is {settings.require!r}; it must be one of {', '.join(REQUIRE)}"
+    if settings.resources.cpus < 0 or settings.resources.gpus < 0:
+        yield "hydra.sweeper.resources: cpus and gpus must be 0 or more"
+    for pattern in settings.collect:
+        if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
+            yield (
+                f"hydra.sweeper.collect has {pattern!r}; give patterns below a run's folder, such as '*.pt' or "
+                "'weights/**'"
+            )
+    name = settings.study_name
+    if name is not None and not (0 < len(name) <= 200 and name.isprintable() and name.strip() == name):
+        yield f"hydra.sweeper.study_name is {name!r}; give 1 to 200 printable characters"
