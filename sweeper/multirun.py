@@ -50,7 +50,7 @@ def launch(multirun: Multirun) -> None:
     A process that `sweeper reproduce` has started runs the recorded run instead, and leaves with the verdict's status.
     """
     if (request := taken()) is not None:
-        raise SystemExit(verdict_page.show(rerun(multirun, request), request.is_json))
+        raise SystemExit(verdict_page.show(rerun(multirun, request), request))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # what Hydra's logging would show of it is no news
     interruption = Interruption()

@@ -10,6 +10,7 @@ import typer
 from sweeper.cli.artifacts import artifacts
 from sweeper.cli.audit import audit
 from sweeper.cli.best import best
+from sweeper.cli.bundle import bundle
 from sweeper.cli.compare import compare
 from sweeper.cli.db import db
 from sweeper.cli.enqueue import enqueue
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 _DRIVING = (launch, resume, stop, pause, extend, scale, enqueue, kill)
 _LOOKING = (ls, show, best, importance, report, compare, search)
-_KEEPING = (tag, note, artifacts, get, verify, gc, export)
+_KEEPING = (tag, note, artifacts, get, verify, gc, export, bundle)
 for verb in (*_DRIVING, *_LOOKING, *_KEEPING):
     app.command()(verb)
 app.command()(reproduce)

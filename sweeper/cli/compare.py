@@ -8,8 +8,8 @@ import typer
 from rich.text import Text
 
 from sweeper import text
-from sweeper.cli import machine
-from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
+from sweeper.cli import code_page, machine
+from sweeper.cli.option import DEFAULT_STORAGE, Artifacts, Csv, Form, Json, Storage, form, next_commands, quoted
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table
 
@@ -23,23 +23,37 @@ if TYPE_CHECKING:
 def compare(
     trials: Annotated[list[str], typer.Argument(metavar="STUDY/NUMBER...", help="Two trials or more.")],
     all_keys: Annotated[bool, typer.Option("--all", help="Keys in which they agree too.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="How their code differs, line by line.")] = False,
+    artifacts: Artifacts = None,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     csv: Csv = False,
 ) -> None:
     """Show what differs between trials, most telling first, and where their curves part."""
+    from sweeper.archive.patch import code_patches
     from sweeper.compare import compare as find
     from sweeper.history import History
 
     asked = form(json, csv)
-    found = find(History(storage), trials)
+    history = History(storage)
+    found = find(history, trials)
     rows = found.all if all_keys else found.differences
-    if asked is Form.JSON:
-        machine.print_json(_record(found, rows))
-    elif asked is Form.CSV:
+    if asked is Form.CSV:
         machine.print_csv(list(_csv_records(found, rows)), columns=("section", "key"))
-    else:
-        _show(found, rows, Screen())
+        return
+    patches = code_patches(found, artifacts) if diff else []
+    if asked is Form.JSON:
+        code = {"code_diffs": [machine.record(patch) for patch in patches]} if diff else {}
+        machine.print_json(_record(found, rows) | code)
+        return
+    screen = Screen()
+    _show(found, rows, screen)
+    if diff:
+        code_page.show(patches, screen)
+    elif found.has_other_code:
+        screen.line()
+        verb = " ".join(["compare", *(quoted(side.name) for side in found.sides), "--diff"])
+        screen.facts(next_commands([verb], storage, history.where))
 
 
 def _show(found: Comparison, rows: Sequence[Difference], screen: Screen) -> None:

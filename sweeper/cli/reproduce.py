@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +13,13 @@ from sweeper.cli.option import DEFAULT_STORAGE, Json, Storage
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="STUDY/NUMBER", help="The trial to run again.")],
+    name: Annotated[str, typer.Argument(metavar="STUDY/NUMBER", help="The trial to run again, or a bundle of it.")],
     storage: Storage = DEFAULT_STORAGE,
     artifacts: Annotated[
         str | None, typer.Option(metavar="URL", help="Where the artifacts lie, if not where the record says.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A new folder for code and output; default: reproduced/NAME-…")
+        Path | None, typer.Option(metavar="DIR", help="A new folder for code and output; default: reproduced/NAME")
     ] = None,
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="The relative difference of two points that passes.")
@@ -30,6 +31,8 @@ def reproduce(
 ) -> None:
     """Run a trial again from the record alone: code, config, seed; then compare every point.
 
+    FILE.zip, which `sweeper bundle` has made, takes the place of database and store.
+
     Exit status: 0 if the numbers came again (identical, within tolerance, or within the study's seed noise), 6 if they
     diverged, 7 if there is nothing alike to compare.
     """
@@ -37,11 +40,17 @@ def reproduce(
     from sweeper.reproduction.prepare import Recorded, absolute, prepare, start
     from sweeper.reproduction.request import Request
 
-    history = History(storage)
-    recorded = Recorded.find(history, TrialName.parse(name))
-    place = folder or Path("reproduced", f"{name.replace('/', '-')}-{recorded.run.run[:8]}")
+    is_bundle = name.endswith(".zip")
+    place = folder or _fresh(Path("reproduced", Path(name).stem if is_bundle else name.replace("/", "-")))
+    if is_bundle:
+        from sweeper.archive.bundle import unpack
+
+        unpacked = unpack(Path(name), place / "bundle")
+        storage, artifacts, name = unpacked.url, unpacked.artifacts, str(unpacked.trial)
+    recorded = Recorded.find(History(storage), TrialName.parse(name))
     request = Request(
         storage=absolute(storage),
+        storage_as_given=storage,
         artifacts=prepare(recorded, artifacts, place),
         run=recorded.run.run,
         code=str((place / "code").absolute()),
@@ -55,3 +64,9 @@ def reproduce(
 
         python = build(recorded, place / "venv")
     raise typer.Exit(start(recorded, request, python))
+
+
+def _fresh(folder: Path) -> Path:
+    """The first of `folder`, `folder-2`, `folder-3` … that is not there."""
+    names = itertools.chain([folder], (folder.with_name(f"{folder.name}-{i}") for i in itertools.count(2)))
+    return next(name for name in names if not name.exists())

@@ -49,6 +49,11 @@ class Comparison:
         return tuple(row for row in self.all if not row.is_equal)
 
     @property
+    def has_other_code(self) -> bool:
+        """Whether two runs have code on record that differs."""
+        return len({side.run.code for side in self.sides if side.run.code is not None}) > 1
+
+    @property
     def parting(self) -> MetricRow | None:
         """The metric whose curves part first; None where all that are common are the same."""
         return next((row for row in self.metrics if row.parts_at is not None), None)

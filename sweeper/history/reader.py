@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sweeper.errors import NotFound
@@ -34,6 +35,7 @@ from sweeper.history.rows import (
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+    from sqlalchemy import Connection
 
 
 class History:
@@ -49,6 +51,12 @@ class History:
         self._engine = open_engine(url)
         with reading(self._engine, self.where) as connection:
             check_schema(connection, self.where)
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """One transaction that reads, for who copies rows as they are."""
+        with reading(self._engine, self.where) as connection:
+            yield connection
 
     def studies(self) -> list[StudyRow]:
         """All studies by name."""
@@ -88,6 +96,11 @@ class History:
         with reading(self._engine, self.where) as connection:
             found = lookup.find(connection, study, self.where)
             return trials.rows(connection, found, states=states, newest=newest)
+
+    def replicates(self, study: str, number: int) -> list[TrialRow]:
+        """The COMPLETE trials that have a trial's params, itself included: what differs is their seed."""
+        params = self.trial(study, number).params
+        return [row for row in self.trials(study, states=("COMPLETE",)) if row.params == params]
 
     def best(self, study: str, k: int | None = None) -> list[BestRow]:
         """The k best trials, best first; with several objectives the Pareto front by number, cut at k.

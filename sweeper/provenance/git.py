@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,11 @@ class Status:
     untracked: tuple[str, ...]  # those that git does not ignore
 
 
-def run(folder: Path, *arguments: str, limit_s: float = _LIMIT_S) -> bytes:
-    """What `git -C folder …` prints. Raises ProvenanceError where it fails, is missing or takes too long."""
+def run(folder: Path, *arguments: str, limit_s: float = _LIMIT_S, answers: Sequence[int] = (0,)) -> bytes:
+    """What `git -C folder …` prints where its exit status is one of `answers`.
+
+    Raises ProvenanceError where it fails, is missing or takes too long.
+    """
     command = ["git", "-C", str(folder), "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
     try:
         done = subprocess.run(
@@ -37,7 +40,7 @@ def run(folder: Path, *arguments: str, limit_s: float = _LIMIT_S) -> bytes:
         raise ProvenanceError("git is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise ProvenanceError(f"git {arguments[0]} gave no answer within {limit_s:g} s") from error
-    if done.returncode:
+    if done.returncode not in answers:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise ProvenanceError(f"git {arguments[0]}: {words[-1] if words else f'status {done.returncode}'}")
     return done.stdout
@@ -97,6 +100,14 @@ def diff(root: Path) -> bytes:
     return run(
         root, "diff", "HEAD", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color",
         "--no-renames", "--ignore-submodules=all", "--src-prefix=a/", "--dst-prefix=b/",
+    )  # fmt: skip
+
+
+def between(folder: Path, old: str, new: str) -> bytes:
+    """What differs between two folders below `folder`, as a unified diff; nothing where they are the same."""
+    return run(
+        folder, "diff", "--no-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-prefix", "--", old, new,
+        answers=(0, 1),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ class Request:
     """Which run to run again, from which code, and how strictly to judge."""
 
     storage: str  # URL, its password included: this travels in an environment variable
+    storage_as_given: str  # what commands may leave out where it is the default
     artifacts: str
     run: str
     code: str  # the folder of the rebuilt code

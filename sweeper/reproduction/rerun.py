@@ -23,7 +23,7 @@ from optuna.distributions import json_to_distribution
 from sweeper.config.compose import Composer
 from sweeper.config.recipe import Recipe
 from sweeper.config.resolve import resolve
-from sweeper.history import History, RunRow, TrialDetail
+from sweeper.history import History, TrialDetail
 from sweeper.lone import LoneRun, Point
 from sweeper.objective import Objective
 from sweeper.provenance.artifact import CONFIG, LOG
@@ -121,11 +121,16 @@ class _Rerun:
             _result(self._history, run.state, values, run.run),
             _result(self._history, ended.state.name, ended.values or (), spec.run),
             self._request.tolerance,
-            _replicates(self._history, run, self._trial),
+            self._replicates(),
             (*self._environment.differs, *self._config),
         )
         names = f"{run.study}/{run.number}", f"{spec.study}/{spec.number}"
         return Outcome(*names, spec.run, verdict, self._environment.differs, tuple(self._config))
+
+    def _replicates(self) -> list[float]:
+        """What other seeds of the same params have given, of a single objective."""
+        rows = self._history.replicates(self._recorded.run.study, self._recorded.run.number)
+        return [row.values[0] for row in rows if row.values and len(row.values) == 1]
 
 
 class _Environment:
@@ -247,11 +252,3 @@ def _result(history: History, state: str, values: Sequence[float], run: str) -> 
 
 def _metrics(history: History, run: str) -> dict[str, dict[int, float]]:
     return {name: dict(zip(curve.steps, curve.values, strict=True)) for name, curve in history.curves(run).items()}
-
-
-def _replicates(history: History, run: RunRow, trial: TrialDetail) -> list[float]:
-    """The values of the study's trials that have the same params: their seeds are what differs."""
-    if len(trial.values or ()) != 1:
-        return []
-    same = history.trials(run.study, states=("COMPLETE",))
-    return [row.values[0] for row in same if row.values and row.params == trial.params]

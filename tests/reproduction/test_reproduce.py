@@ -111,16 +111,25 @@ def test_the_digits_from_a_dirty_checkout_that_is_gone(place: Place) -> None:
     assert run.verdict is not None and run.verdict["verdict"] == "identical"
 
 
-def test_code_outside_any_repository_and_a_config_group_of_it(place: Place) -> None:
+def test_a_bundle_runs_again_where_there_is_neither_database_nor_store(place: Place) -> None:
+    """Of code outside any repository, with a config group of it."""
     place.app()
     (place.checkout / "conf" / "model").mkdir()
     (place.checkout / "conf" / "model" / "big.yaml").write_text("layers: 3\n")
     place.sweep("lr=interval(0,1)", "+model=big")
-    shutil.rmtree(place.checkout)
-    done = place.reproduce("train/1", "--json")
-    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (0, "identical")
-    (run,) = History(place.url).runs("reproduced/train", 0)
-    assert run.config["model"] == {"layers": 3}
+    made = place.run(sys.executable, "-m", "sweeper.cli", "bundle", "train/1", str(place.folder / "out.zip"))
+    assert made.returncode == 0
+    for gone in ("checkout", "artifacts"):
+        shutil.rmtree(place.folder / gone)
+    (place.folder / "sweeper.db").unlink()
+    place.environment = {key: value for key, value in place.environment.items() if not key.startswith("SWEEPER_")}
+    done = place.reproduce(str(place.folder / "out.zip"))
+    assert done.returncode == 0
+    assert "train/1 run again as reproduced/train/0: identical" in done.stdout
+    history = History(f"sqlite:///{place.folder}/other/reproduced/out/bundle/record.db")
+    (run,), (old,) = history.runs("reproduced/train", 0), history.runs("train", 1)
+    assert (run.reproduces, run.seed, run.config["model"]) == (old.run, old.seed, {"layers": 3})
+    assert history.curves(run.run)["loss"].values == history.curves(old.run)["loss"].values
 
 
 def test_numbers_that_no_seed_decides_diverge(place: Place) -> None:
