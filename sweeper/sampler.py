@@ -22,6 +22,7 @@ from sweeper.errors import ConfigError
 from sweeper.space import Space
 
 ASK = "sweeper:ask"  # a system attribute of the trial: what `view` gives
+COUNTER = "qmc:"  # how the study's attributes begin in which QMCSampler counts the points that it has given
 
 _MEMORIES = ("_gprs_cache_list", "_constraints_gprs_cache_list")  # what GPSampler keeps from one trial to the next
 
@@ -59,12 +60,15 @@ def seed_for(sampler: BaseSampler, seed: int, number: int) -> None:
             setattr(sampler, name, None)
 
 
-def view(sampler: BaseSampler, seed: int, states: Mapping[int, TrialState]) -> dict[str, object]:
+def view(
+    sampler: BaseSampler, seed: int, states: Mapping[int, TrialState], counters: Mapping[str, int]
+) -> dict[str, Any]:
     """What a choice rests on: sampler, seed, and the trials in its view: all up to `last`, finished but for these.
 
     `states`: those of the trials that are not finished, and of the last one, by number.
     """
     return {
+        **({"counters": dict(counters)} if counters else {}),
         "sampler": type(sampler).__name__,
         "seed": seed,
         "last": max(states, default=-1),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from bisect import bisect_left
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper import infeasible
 from sweeper import sampler as sampling
+from sweeper.ask import SampledStudy, Suggest
 from sweeper.errors import ConfigError, Superseded
 from sweeper.objective import Objective
 from sweeper.record import Storage
@@ -28,7 +28,6 @@ from sweeper.space import Space
 from sweeper.trial import Ended, Failure, ParamValue, Reported
 
 T = TypeVar("T")
-Suggest = Callable[[optuna.Trial], dict[str, ParamValue]]
 
 # System attributes of a trial
 ATTEMPT = "sweeper:attempt"  # how often it was started before
@@ -47,19 +46,17 @@ class Asked:
     retried: int = 0  # attempts that were made because of how the one before had ended
 
 
-class AskTellStudy(optuna.Study):
-    """Optuna's study for many drivers: asks within a target, seeds the sampler for each trial, shows it one view.
+class AskTellStudy(SampledStudy):
+    """Optuna's study for many drivers: asks within a target.
 
     Samplers end a study by `stop`, which Optuna allows within `optimize` alone.
     """
 
     is_exhausted = False
-    _is_asking = False
 
     def __init__(self, name: str, storage: Storage, sampler: BaseSampler, pruner: BasePruner, seed: int) -> None:
-        super().__init__(name, storage, sampler, pruner)
+        super().__init__(name, storage, sampler, pruner, seed)
         self.storage = storage
-        self.seed = seed
 
     def stop(self) -> None:
         self.is_exhausted = True
@@ -70,47 +67,11 @@ class AskTellStudy(optuna.Study):
         trial_id = self.storage.claim_trial_within(self._study_id, limit)
         if trial_id is None:
             return None
-        self._is_asking = True
         try:
-            return self._sampled(trial_id, suggest)
+            return self.sampled(trial_id, suggest)
         except Exception:
             self.storage.set_trial_state_values(trial_id, TrialState.FAIL)
             raise
-        finally:
-            self._is_asking = False
-
-    def _sampled(self, trial_id: int, suggest: Suggest) -> optuna.Trial:
-        claimed = self.storage.get_trial(trial_id)
-        view = sampling.view(self.sampler, self.seed, self._in_view())
-        sampling.seed_for(self.sampler, self.seed, claimed.number)
-        known = frozenset(claimed.params)  # Optuna changes this trial in place
-        trial = optuna.Trial(self, trial_id)
-        if suggest(trial).keys() - known:  # a trial that was interrupted has its params already
-            self.storage.set_trial_system_attr(trial_id, sampling.ASK, view)
-        return trial
-
-    def _in_view(self) -> dict[int, TrialState]:
-        """The states of the trials that are not finished, and of the last one, in what the sampler is shown."""
-        unfinished = self.storage.get_all_trials(self._study_id, False, (TrialState.RUNNING, TrialState.WAITING))
-        trials = self._get_trials(deepcopy=False, use_cache=True)
-        oldest = bisect_left(trials, unfinished[0].number, key=lambda trial: trial.number)
-        return {one.number: one.state for one in trials[oldest:] if not one.state.is_finished() or one is trials[-1]}
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
-        """The trials as samplers see them. While one is asked for, all that is read of the others is of one moment."""
-        if not infeasible.learns_from_any(self.sampler):
-            return super()._get_trials(deepcopy, states, use_cache or self._is_asking)
-        trials = super()._get_trials(deepcopy, None, use_cache or self._is_asking)
-        return infeasible.shown(trials, states, self.sampler, self.directions)
-
-    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        """The trials as they are."""
-        return super()._get_trials(deepcopy, states, self._is_asking)
 
 
 class Study:

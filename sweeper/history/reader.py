@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import NotFound
 from sweeper.history import audit, best, kept, label, lookup, origin, runs, search, studies, trials
@@ -279,6 +279,12 @@ class History:
         """COMPLETE, PRUNED and FAIL trials as Optuna's own objects, by number, for importance."""
         with reading(self._engine, self.where) as connection:
             return trials.finished(connection, lookup.find(connection, study, self.where))
+
+    def remembered(self, study: str) -> tuple[list[FrozenTrial], Mapping[str, Any]]:
+        """What a study's samplers read: all its trials by number, and its system attributes."""
+        with reading(self._engine, self.where) as connection:
+            found = lookup.find(connection, study, self.where)
+            return trials.frozen(connection, found), studies.system_attributes(connection, found)
 
     def resolve(self, name: str) -> str | TrialName:
         """What a user means by `digits` or `digits/17`: the study of exactly that name, else the trial."""

@@ -115,6 +115,13 @@ def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str,
     return {name: json.loads(text) for name, text in latest.items()}
 
 
+def system_attributes(connection: Connection, study: lookup.Study) -> dict[str, Any]:
+    """What samplers and Optuna keep of a study, by key."""
+    t = study_system_attributes
+    query = select(t.c.key, t.c.value_json).where(t.c.study_id == study.study_id)
+    return {key: json.loads(text) for key, text in connection.execute(query)}
+
+
 def metric_names(connection: Connection) -> dict[int, tuple[str, ...]]:
     """The objectives' names of each study that names them, by the study's id."""
     t = study_system_attributes

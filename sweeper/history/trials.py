@@ -104,9 +104,14 @@ def detail(connection: Connection, study: Study, number: int) -> TrialDetail:
 
 def finished(connection: Connection, study: Study) -> list[FrozenTrial]:
     """A study's COMPLETE, PRUNED and FAIL trials, equal to what `study.get_trials(states=…)` gives."""
+    return frozen(connection, study, FINISHED)
+
+
+def frozen(connection: Connection, study: Study, states: Collection[str] | None = None) -> list[FrozenTrial]:
+    """A study's trials, all or those in `states`, equal to what `study.get_trials(states=…)` gives."""
     from optuna.trial import FrozenTrial, TrialState
 
-    scope = _in_states(study, FINISHED)
+    scope = _in_states(study, states)
     found = gather(connection, scope)
     user_attrs = _attrs(connection, trial_user_attributes, scope)
     system_attrs = _attrs(connection, trial_system_attributes, scope)
