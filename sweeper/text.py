@@ -132,6 +132,16 @@ def size(n_bytes: int | None) -> str:
     return f"{amount:.3g} GiB"
 
 
+def energy(joules: float | None) -> str:
+    """Joules, in the unit that keeps it short: `480 J`, `12.5 Wh`, `3.2 kWh`."""
+    if joules is None:
+        return _MISSING
+    if joules < 3600:
+        return f"{joules:.3g} J"
+    hours = joules / 3600
+    return f"{hours:.3g} Wh" if hours < 1000 else f"{hours / 1000:.3g} kWh"
+
+
 def count(n: int, singular: str, plural: str | None = None) -> str:
     """`1 trial`, `20 trials`."""
     return f"{n} {singular if n == 1 else plural or singular + 's'}"

@@ -66,6 +66,7 @@ class TrialSpec:
     reproduces: str | None = None  # the run that this one repeats
     artifacts: str = ""  # URL of the store; nothing is kept without one
     collect: tuple[str, ...] = ()  # patterns of what is kept of the folder when the run ends
+    gpus: float | None = None  # how many cards it holds, or what share of one; None: nobody has said
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,24 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """What the run's cards showed, and what it has used of them so far, as its parent measured it.
+
+    These events are numbered among themselves: nobody but the parent writes them, beside what the run says itself.
+    """
+
+    run: str
+    seq: int
+    time: float
+    step: int  # whole seconds since the run began
+    metrics: Mapping[str, float]  # system/gpu_utilization (0 to 1), system/gpu_memory_bytes, …
+    peak_gpu_memory_bytes: int
+    gpu_memory_basis: str  # of the run's own `processes`, or what was added on its `cards`: neighbours count too
+    gpu_seconds: float  # cards held, or the share of one, times the time
+    energy_j: float | None  # of a card that is shared: the share
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How a run ended; the last event of every run, whoever had to write it."""
 
@@ -178,6 +197,11 @@ class Ended:
     runtime_s: float = 0.0
     peak_rss_bytes: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)  # further keys of a returned mapping
+    # as in Metered; None where no card was to be seen, or by a process that did not measure
+    peak_gpu_memory_bytes: int | None = None
+    gpu_memory_basis: str | None = None
+    gpu_seconds: float | None = None
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,4 +223,4 @@ class Answer:
     text: str
 
 
-Event = Started | Captured | Measured | Reported | Looked | Saved | Used | Ended
+Event = Started | Captured | Measured | Reported | Looked | Saved | Used | Metered | Ended

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import gpu_bench
+
 settings.register_profile("sweeper", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("sweeper")
 
@@ -16,6 +18,12 @@ Sweep = Callable[..., subprocess.CompletedProcess[str]]
 
 QUADRATIC = Path(__file__).parents[1] / "studies" / "quadratic" / "train.py"
 DIGITS = Path(__file__).parents[1] / "studies" / "digits" / "train.py"
+
+
+@pytest.fixture(scope="session")
+def gpu_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a driver library that sees the cards of a bench (tests/gpu_bench)."""
+    return gpu_bench.build(tmp_path_factory.mktemp("nvml"))
 
 
 @pytest.fixture

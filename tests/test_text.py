@@ -56,6 +56,13 @@ def test_durations(seconds: float | None, shown: str) -> None:
     assert text.duration(seconds) == shown
 
 
+@pytest.mark.parametrize(
+    ("joules", "shown"), [(None, "–"), (480.0, "480 J"), (45_000.0, "12.5 Wh"), (11.52e6, "3.2 kWh")]
+)
+def test_energies(joules: float | None, shown: str) -> None:
+    assert text.energy(joules) == shown
+
+
 def test_times_name_their_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert text.moment(0.0) == "1970-01-01 00:00:00 UTC"

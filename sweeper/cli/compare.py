@@ -86,6 +86,10 @@ def _outcome_table(found: Comparison, screen: Screen) -> Table:
         rows += _metric_rows(metric, screen)
     rows.append(("runtime", *(text.duration(side.run.runtime_s) for side in sides), ""))
     rows.append(("peak memory", *(text.size(side.run.peak_rss_bytes) for side in sides), ""))
+    if any(side.run.gpu_seconds is not None for side in sides):
+        rows.append(("peak GPU memory", *(text.size(side.run.peak_gpu_memory_bytes) for side in sides), ""))
+        rows.append(("time on GPUs", *(text.duration(side.run.gpu_seconds) for side in sides), ""))
+        rows.append(("energy", *(text.energy(side.run.energy_j) for side in sides), ""))
     return Table(columns, tuple(rows))
 
 
@@ -153,6 +157,9 @@ def _side_record(side: Side) -> dict[str, object]:
         "values": side.trial.values,
         "runtime_s": side.run.runtime_s,
         "peak_rss_bytes": side.run.peak_rss_bytes,
+        "peak_gpu_memory_bytes": side.run.peak_gpu_memory_bytes,
+        "gpu_seconds": side.run.gpu_seconds,
+        "energy_j": side.run.energy_j,
     }
 
 

@@ -30,8 +30,9 @@ def search(
     A field, an operator (=, !=, <, <=, >, >=, ~ for contains, in) and a value; = null for what a trial does not have.
 
     Fields: metrics.NAME, params.NAME, config.KEY, value, values.NAME, tests.NAME, state, study, number, tag, artifact,
-    seed, node, failure, error, runtime_s, peak_rss_bytes, user, host, sampler, data.NAME, code.commit, code.branch,
-    code.dirty, env.package("torch"), env.python, env.gpu, env.driver, env.cuda, env.os, env.cpu.
+    seed, node, failure, error, runtime_s, peak_rss_bytes, peak_gpu_memory_bytes, gpu_seconds, energy_j, user, host,
+    sampler, data.NAME, code.commit, code.branch, code.dirty, env.package("torch"), env.python, env.gpu, env.driver,
+    env.cuda, env.os, env.cpu.
     """
     from sweeper.history import History
 

@@ -134,9 +134,18 @@ def _run_facts(run: RunRow, trial: TrialDetail) -> Iterator[tuple[str, str | Tex
     if run.peak_rss_bytes is not None:
         words += f", peak memory {text.size(run.peak_rss_bytes)}"
     yield "run", words
+    if run.gpu_seconds is not None:
+        yield "GPU", _gpu_words(run)
     if run.overrides:
         yield "overrides", " ".join(text.printable(override) for override in run.overrides)
     yield "folder", text.printable(run.folder)
+
+
+def _gpu_words(run: RunRow) -> str:
+    """What it used of its cards. Where the driver does not tell of processes, what neighbours took counts as well."""
+    basis = " (all that was added on its cards)" if run.gpu_memory_basis == "cards" else ""
+    words = f"peak memory {text.size(run.peak_gpu_memory_bytes)}{basis}, {text.duration(run.gpu_seconds)} of GPU time"
+    return words if run.energy_j is None else f"{words}, {text.energy(run.energy_j)}"
 
 
 def _attempts_table(trial: TrialDetail) -> Table:

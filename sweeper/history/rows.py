@@ -119,6 +119,10 @@ class RunRow:
     ended_at: float | None
     runtime_s: float | None
     peak_rss_bytes: int | None
+    peak_gpu_memory_bytes: int | None  # None here and below: no card was to be seen, or nobody measured
+    gpu_memory_basis: str | None  # processes: of its own; cards: what was added on its cards, by neighbours as well
+    gpu_seconds: float | None  # cards held, or the share of one, times the time
+    energy_j: float | None  # of a card that is shared, the share
     environment: str | None  # sha256: ask `History.environment`
     code: str | None  # sha256: ask `History.code`
     gpus: tuple[str, ...]  # UUIDs of the GPUs that it could see
@@ -285,7 +289,7 @@ class CostRow:
     state: str
     runs: int
     runtime_s: float
-    gpu_s: float  # seconds times the GPUs that each run could see
+    gpu_s: float  # as measured; seconds times the GPUs that it could see, of a run that was not measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,12 +85,13 @@ def costs(connection: Connection, study: str) -> list[CostRow]:
     if not has_our_tables(connection):
         return []
     found: dict[str, list[float]] = {}
-    query = select(table.c.state, table.c.runtime_s, table.c.gpus).where(table.c.study == study)
-    for state, runtime_s, gpus in connection.execute(query):
+    query = select(table.c.state, table.c.runtime_s, table.c.gpus, table.c.gpu_seconds).where(table.c.study == study)
+    for state, runtime_s, gpus, gpu_seconds in connection.execute(query):
         total = found.setdefault(state, [0, 0.0, 0.0])
         total[0] += 1
         total[1] += runtime_s or 0.0
-        total[2] += (runtime_s or 0.0) * len(json.loads(gpus or "[]"))
+        seen = (runtime_s or 0.0) * len(json.loads(gpus or "[]"))
+        total[2] += seen if gpu_seconds is None else gpu_seconds
     return [CostRow(state, int(n), runtime_s, gpu_s) for state, (n, runtime_s, gpu_s) in sorted(found.items())]
 
 

@@ -55,6 +55,9 @@ _NUMBERS = {
     "attempt": runs.c.attempt,
     "runtime_s": runs.c.runtime_s,
     "peak_rss_bytes": runs.c.peak_rss_bytes,
+    "peak_gpu_memory_bytes": runs.c.peak_gpu_memory_bytes,
+    "gpu_seconds": runs.c.gpu_seconds,
+    "energy_j": runs.c.energy_j,
 }
 
 

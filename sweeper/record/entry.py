@@ -25,6 +25,7 @@ from sweeper.trial import (
     Event,
     Looked,
     Measured,
+    Metered,
     Reported,
     Saved,
     Started,
@@ -275,10 +276,14 @@ def _leave(batch: Batch, run_id: int, event: Event) -> None:
             batch.part(KeptRows).saved(run_id, event, batch.part(OptunaRows))
         case Used():
             batch.part(KeptRows).used(run_id, event)
+        case Metered():
+            part.metered(run_id, event)
         case Ended():
             if event.metrics:
                 part.measured(run_id, part.last_step(run_id), event.metrics, event.time, event.seq)
             part.ended(run_id, event.seq, _end(event))
+            if event.gpu_seconds is not None:
+                part.metered(run_id, event)
 
 
 def _capture(event: Captured) -> dict[str, object]:

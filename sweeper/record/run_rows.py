@@ -12,15 +12,23 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sweeper.record.points import Point, write_points
 from sweeper.record.statement import execute_all, insert_if_absent
 from sweeper.record.tables import environments, metrics, runs
+from sweeper.trial import Ended, Metered
 
 _NAME_LENGTH = 512
 _STEP_LIMIT = 2**63
+_TOTALS = ("peak_gpu_memory_bytes", "gpu_memory_basis", "gpu_seconds", "energy_j")
 _IDS_OF_RUNS = select(runs.c.run, runs.c.id).where(runs.c.run.in_(bindparam("runs", expanding=True)))
-_LAST_STEP = select(func.max(metrics.c.step)).where(metrics.c.run_id == bindparam("run_id"))
+_LAST_STEP = select(func.max(metrics.c.step)).where(
+    metrics.c.run_id == bindparam("run_id"), metrics.c.name.not_like("system/%")
+)
 _STARTED = update(runs).where(runs.c.id == bindparam("run_id"))
 _ENDED = update(runs).where(
     runs.c.id == bindparam("run_id"),
     or_(runs.c.ended_seq.is_(None), runs.c.ended_seq < bindparam("event_seq")),
+)
+_METERED = update(runs).where(  # totals never fall: those of the longer time are the later ones
+    runs.c.id == bindparam("run_id"),
+    or_(runs.c.gpu_seconds.is_(None), runs.c.gpu_seconds <= bindparam("gpu_seconds_so_far")),
 )
 _CAPTURED = update(runs).where(
     runs.c.id == bindparam("run_id"),
@@ -39,6 +47,7 @@ class RunRows:
         self._captured: list[dict[str, Any]] = []
         self._environments: dict[str, dict[str, Any]] = {}
         self._ended: list[dict[str, Any]] = []
+        self._metered: list[dict[str, Any]] = []
         self._points: list[Point] = []
         self._last_steps: dict[int, int] = {}
 
@@ -64,10 +73,20 @@ class RunRows:
     def ended(self, run_id: int, seq: int, columns: Mapping[str, object]) -> None:
         self._ended.append({"run_id": run_id, "event_seq": seq, "ended_seq": seq, **columns})
 
+    def metered(self, run_id: int, event: Metered | Ended) -> None:
+        """What a run has used of its cards so far, or in all; the steps of its points are none of training's."""
+        if isinstance(event, Metered):
+            self._add_points(run_id, event.step, event.metrics, event.time, event.seq)
+        totals = {name: getattr(event, name) for name in _TOTALS}
+        self._metered.append({"run_id": run_id, "gpu_seconds_so_far": event.gpu_seconds, **totals})
+
     def measured(self, run_id: int, step: int, values: Mapping[str, float], time: float, seq: int) -> None:
         """Metrics at one step; a name or step that no table holds is brought to one that it does hold."""
         step = max(-_STEP_LIMIT, min(step, _STEP_LIMIT - 1))
         self._last_steps[run_id] = max(self._last_steps.get(run_id, step), step)
+        self._add_points(run_id, step, values, time, seq)
+
+    def _add_points(self, run_id: int, step: int, values: Mapping[str, float], time: float, seq: int) -> None:
         for name, given in values.items():
             value = float(given)
             self._points.append((run_id, bounded_name(name), step, value if value == value else None, time, seq))
@@ -82,6 +101,7 @@ class RunRows:
         execute_all(self.connection, _STARTED, self._started)
         self._flush_captured()
         execute_all(self.connection, _ENDED, self._ended)
+        execute_all(self.connection, _METERED, self._metered)
         write_points(self.connection, self._points)
 
     def _flush_captured(self) -> None:

@@ -88,6 +88,10 @@ runs = Table(
     Column("ended_at", Double),
     Column("runtime_s", Double),
     Column("peak_rss_bytes", BigInteger),
+    Column("peak_gpu_memory_bytes", BigInteger),
+    Column("gpu_memory_basis", String(16)),  # processes: of the run's own; cards: what was added on its cards
+    Column("gpu_seconds", Double),  # cards held, or the share of one, times the time
+    Column("energy_j", Double),  # that the cards took; of a card that is shared, the share
     Column("ended_seq", BigInteger),  # of the event that ended it; a later one may correct it
     Column("environment", String(64)),  # of sweeper_environments
     Column("code", String(64)),  # of sweeper_code

@@ -13,7 +13,7 @@ import secrets
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 MARKER = "SWEEPER_SLOT"  # in the environment of everything below a slot; the value names the slot's own process
@@ -40,9 +40,9 @@ def signal_group(group: int, signal_number: int) -> None:
         os.killpg(group, signal_number)
 
 
-def kill_children(but: int) -> None:
-    """Kill and reap all children of this process, those adopted included, until none is left but `but`."""
-    while orphans := _children() - {but}:
+def kill_children(but: Collection[int]) -> None:
+    """Kill and reap all children of this process, those adopted included, until none is left but those."""
+    while orphans := _children() - set(but):
         for orphan in orphans:
             _kill(orphan)
             with contextlib.suppress(ChildProcessError):

@@ -25,8 +25,10 @@ from sweeper.run.fence import SUPERSEDED, Fence
 from sweeper.run.journal import Journal, JournalReader, decode, journal_path, seal
 from sweeper.run.memory import Kills
 from sweeper.run.message import Answer, Heard, Stop
+from sweeper.run.meter import Meter
 from sweeper.run.patience import Patience
 from sweeper.run.process import kill_children, signal_group
+from sweeper.run.telemetry import Telemetry
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 _LINGER_S = 0.02  # how long points that nobody waits for may gather before they are sent together
@@ -43,7 +45,7 @@ Heed = Callable[[Event], None]  # what the parent itself learns from an event th
 class Supervision:
     """One trial, from its start until nothing of it is left."""
 
-    def __init__(self, spec: TrialSpec, start: Start, host: Connection, heed: Heed) -> None:
+    def __init__(self, spec: TrialSpec, start: Start, host: Connection, heed: Heed, meter: Meter | None = None) -> None:
         self._spec = spec
         self._host = host
         self._heed = heed
@@ -58,6 +60,8 @@ class Supervision:
         self._look_at = 0.0  # when to look whether the fence is still open
         self._kills = Kills.now()
         self._stacks = os.fdopen(os.memfd_create("stacks"), "wb")
+        self._meter = meter
+        self._telemetry = None if meter is None else Telemetry(spec, meter)
         self._bell, theirs = socket.socketpair()
         self._pid = start(spec, theirs, self._stacks)
         theirs.close()
@@ -66,6 +70,8 @@ class Supervision:
         self._poll = select.poll()
         for descriptor in (host.fileno(), self._bell.fileno(), self._died):
             self._poll.register(descriptor, select.POLLIN)
+        if meter is not None:
+            self._poll.register(meter.fileno(), select.POLLIN)
 
     def to_its_end(self) -> None:
         """Forward events and answers until the process has ended, then clear its group away and say the end."""
@@ -77,10 +83,12 @@ class Supervision:
             raise
         finally:
             signal_group(self._pid, signal.SIGKILL)
-            kill_children(but=self._pid)
+            kill_children(but={self._pid} if self._meter is None else {self._pid, self._meter.pid})
             _, status = os.waitpid(self._pid, 0)
             veil.cleanse(log_path(self._spec).parent)
             self._say_the_end(status)
+            if self._telemetry is not None:
+                self._telemetry.close()
             os.close(self._died)
             self._bell.close()
             self._stacks.close()
@@ -93,6 +101,8 @@ class Supervision:
                 return False
             if descriptor == self._bell.fileno():
                 self._listen(mask)
+            elif self._meter is not None and descriptor == self._meter.fileno():
+                self._measure()
             elif mask & select.POLLIN:
                 self._obey(self._host.recv())
             else:
@@ -141,6 +151,17 @@ class Supervision:
         elif self._send_at == math.inf:
             self._send_at = time.monotonic() + _LINGER_S  # nobody waits for these points: let more of them gather
 
+    def _measure(self) -> None:
+        """Note what the run uses of its cards. Nobody waits for that, and the trial says nothing by it."""
+        try:
+            has_grown = self._telemetry is not None and self._fence.is_open() and self._telemetry.listen()
+        except EOFError:
+            if self._meter is not None:
+                self._poll.unregister(self._meter.fileno())
+            return
+        if has_grown and self._send_at == math.inf:
+            self._send_at = time.monotonic() + _LINGER_S
+
     def _forward(self) -> None:
         self._send_at = math.inf
         events = self._reader.read()
@@ -160,10 +181,15 @@ class Supervision:
             self._heed(event)
 
     def _corrections(self, end: Ended) -> list[Event]:
-        """A trial that was told to end, and therefore failed, failed for the reason for which it was told."""
-        if self._stop is None or end.state != TrialState.FAIL:
+        """What the parent knows better: why a trial failed that was told to end, and what it has used of its cards."""
+        corrected = end
+        if self._stop is not None and end.state == TrialState.FAIL:
+            corrected = replace(corrected, failure=self._stop.failure, error=self._stop.error)
+        if self._telemetry is not None:
+            corrected = self._telemetry.counted(corrected)
+        if corrected is end:
             return []
-        corrected = replace(end, seq=end.seq + 1, failure=self._stop.failure, error=self._stop.error)
+        corrected = replace(corrected, seq=end.seq + 1)
         with contextlib.suppress(OSError):
             journal = Journal(journal_path(self._spec.folder, self._spec.run))
             journal.append(corrected)

@@ -30,6 +30,7 @@ from typing import BinaryIO
 from sweeper.config.recipe import Recipe
 from sweeper.provenance import secret
 from sweeper.run import job
+from sweeper.run import meter as metering
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.child import Ties, be_the_trial
 from sweeper.run.message import Ready
@@ -45,6 +46,7 @@ def main(descriptor: int, isolation: str) -> None:
     become_subreaper()
     app: App = host.recv()
     secret.learn_values(app.secrets)
+    meter = metering.started()
     start: Start
     heed: Heed
     if isolation == Isolation.SPAWN:
@@ -66,7 +68,7 @@ def main(descriptor: int, isolation: str) -> None:
         while True:
             spec: object = host.recv()
             if isinstance(spec, TrialSpec):  # an Answer or Stop here is for a trial that has just ended
-                Supervision(spec, start, host, heed).to_its_end()
+                Supervision(spec, start, host, heed, meter).to_its_end()
 
 
 def _forking(app: LoadedApp, host: Connection) -> Start:

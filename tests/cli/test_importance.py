@@ -139,6 +139,19 @@ def test_the_next_space_is_a_config(ask: Sweeper) -> None:
     assert set(given["params"]) == {"x", "y"} and "interval(" in given["params"]["x"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "column"), [("peak_gpu_memory", "peak_gpu_memory_bytes"), ("gpu_seconds", "gpu_seconds")]
+)
+def test_of_what_trials_used_of_their_cards(sweeper: Sweeper, written: Written, asked: str, column: str) -> None:
+    study = written.study("cards")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=30)
+    written.our_tables()
+    for trial in study.trials:
+        written.run("cards", trial.number, **{column: round(2**30 * trial.params["x"])})
+    found = sweeper("importance", "cards", "--metric", asked, "--json").json
+    assert found["importances"]["x"] > 0.9
+
+
 @pytest.mark.slow
 def test_the_next_sweep_takes_the_next_space(launch: Sweep, sweeper: Sweeper, tmp_path: Path) -> None:
     space = ("x=interval(-9, 9)", "y=interval(-9, 9)")

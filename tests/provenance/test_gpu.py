@@ -1,4 +1,4 @@
-"""GPU facts through the real pynvml, from a driver library that is made here, with two cards."""
+"""GPU facts through the real pynvml, on a bench with two cards."""
 
 from __future__ import annotations
 
@@ -10,24 +10,8 @@ from pathlib import Path
 
 import pytest
 
-_DRIVER = r"""
-#include <stdio.h>
-#include <string.h>
-typedef struct { unsigned long long total, free, used; } memory;
-int nvmlInit_v2(void) { return 0; }
-int nvmlInitWithFlags(unsigned f) { return 0; }
-int nvmlShutdown(void) { return 0; }
-const char *nvmlErrorString(int code) { return "not supported"; }
-int nvmlSystemGetDriverVersion(char *text, unsigned size) { snprintf(text, size, "550.54.15"); return 0; }
-int nvmlSystemGetCudaDriverVersion(int *version) { *version = 12040; return 0; }
-int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 12040; return 0; }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
-int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) { *handle = (void *)(long)(index + 1); return 0; }
-int nvmlDeviceGetName(void *gpu, char *text, unsigned n) { snprintf(text, n, "NVIDIA H100 80GB HBM3"); return 0; }
-int nvmlDeviceGetUUID(void *gpu, char *text, unsigned n) { snprintf(text, n, "GPU-%ld", (long)gpu); return 0; }
-int nvmlDeviceGetMemoryInfo(void *handle, memory *found) { found->total = 85520809984ull; return 0; }
-int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) { *major = 9; *minor = 0; return 0; }
-"""
+from tests.gpu_bench import GIB, Bench, Card
+
 _ASK = """
 import json
 from sweeper.provenance.capture import Capture
@@ -38,25 +22,30 @@ print(json.dumps({"gpus": facts.document["gpus"], "uuids": facts.gpus, "name": f
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("driver")
-    (folder / "nvml.c").write_text(_DRIVER)
-    library = folder / "libnvidia-ml.so.1"
-    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", str(library), str(folder / "nvml.c")], check=True)
-    return folder
+def bench(gpu_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    made = Bench(gpu_library, tmp_path_factory.mktemp("bench") / "gpus", [Card("GPU-1"), Card("GPU-2")])
+    made.write()
+    return made
 
 
-def ask(driver: Path, **variables: str) -> dict[str, object]:
+def ask(bench: Bench, **variables: str) -> dict[str, object]:
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    environment |= {"LD_LIBRARY_PATH": str(driver)} | variables
+    environment |= bench.environment() | variables
     done = subprocess.run([sys.executable, "-c", _ASK], check=True, capture_output=True, text=True, env=environment)
     found: dict[str, object] = json.loads(done.stdout)
     return found
 
 
-def test_driver_cuda_and_every_visible_card(driver: Path) -> None:
-    found = ask(driver)
-    card = {"name": "NVIDIA H100 80GB HBM3", "memory_bytes": 85520809984, "compute_capability": "9.0"}
+def test_driver_cuda_and_every_visible_card(bench: Bench) -> None:
+    found = ask(bench)
+    card = {
+        "name": "NVIDIA H100 80GB HBM3",
+        "memory_bytes": 80 * GIB,
+        "compute_capability": "9.0",
+        "power_limit_w": 700.0,
+        "ecc": True,
+        "mig": False,
+    }
     assert found["gpus"] == {
         "driver": "550.54.15",
         "cuda_driver": "12.4",
@@ -69,11 +58,11 @@ def test_driver_cuda_and_every_visible_card(driver: Path) -> None:
 @pytest.mark.parametrize(
     ("visible", "uuids"), [("1", ["GPU-2"]), ("GPU-2,0", ["GPU-2", "GPU-1"]), ("", []), ("0,-1,1", ["GPU-1"])]
 )
-def test_what_cuda_leaves_visible(driver: Path, visible: str, uuids: list[str]) -> None:
-    assert ask(driver, CUDA_VISIBLE_DEVICES=visible)["uuids"] == uuids
+def test_what_cuda_leaves_visible(bench: Bench, visible: str, uuids: list[str]) -> None:
+    assert ask(bench, CUDA_VISIBLE_DEVICES=visible)["uuids"] == uuids
 
 
-def test_slots_on_cards_of_one_kind_have_one_environment(driver: Path) -> None:
-    first, second = (ask(driver, CUDA_VISIBLE_DEVICES=visible) for visible in "01")
+def test_slots_on_cards_of_one_kind_have_one_environment(bench: Bench) -> None:
+    first, second = (ask(bench, CUDA_VISIBLE_DEVICES=visible) for visible in "01")
     assert first["uuids"] != second["uuids"]
     assert first["name"] == second["name"]

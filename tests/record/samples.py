@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from sweeper.record import Sweep
 from sweeper.record.process import boot, identity
-from sweeper.trial import Ended, Event, Measured, Reported, Started, TrialSpec
+from sweeper.trial import Ended, Event, Measured, Metered, Reported, Started, TrialSpec
 
 NO_PROCESS = f"{boot()}:{identity().split(':')[1]}:0:0"  # the identity of a driver of this machine that is gone
 
@@ -61,5 +61,6 @@ LIFE: Sequence[Event] = (
     Reported("a" * 32, 2, 12.0, 0, math.inf),
     Measured("a" * 32, 3, 13.0, 0, {"loss": 0.4}),
     Measured("a" * 32, 4, 14.0, 2**40, {"loss": 0.3}),
+    Metered("a" * 32, 0, 14.5, 4, {"system/gpu_utilization": 0.5}, 2**30, "processes", 2.0, None),
     Ended("a" * 32, 5, 15.0, TrialState.COMPLETE, (0.3,), runtime_s=5.0, peak_rss_bytes=2**33, metrics={"f1": 1.0}),
 )

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from sweeper.errors import NotFound, StorageError
 from sweeper.record import Code, Record, Storage
 from sweeper.record.tables import code, environments, metrics, runs, sweeps
-from sweeper.trial import Captured, Ended, Failure, Measured, Started
+from sweeper.trial import Captured, Ended, Failure, Measured, Metered, Started
 from tests.record.rows import rows
 from tests.record.samples import LIFE, make_spec, make_sweep
 
@@ -60,7 +60,29 @@ def test_a_run_from_start_to_end(storage: Storage, record: Record) -> None:
         ("loss", 0, 0.4, 3),
         ("loss", 2**40, 0.3, 4),
         ("objective", 0, math.inf, 2),
+        ("system/gpu_utilization", 4, 0.5, 0),
     ]
+
+
+def test_what_a_run_used_of_its_cards_is_on_record_while_it_runs_and_never_falls(
+    storage: Storage, record: Record
+) -> None:
+    def used() -> tuple[object, ...]:
+        (row,) = rows(storage, runs)
+        return tuple(row[name] for name in ("peak_gpu_memory_bytes", "gpu_memory_basis", "gpu_seconds", "energy_j"))
+
+    metered = [Metered("a" * 32, seq, 0.0, seq, {}, 100 * seq, "cards", 2.0 * seq, 9.0 * seq) for seq in range(3)]
+    record.run_opened("s" * 32, make_spec()).result()
+    record.heard(metered[:2]).result()
+    assert used() == (100, "cards", 2.0, 9.0)
+    record.heard([metered[2], metered[0]]).result()
+    assert used() == (200, "cards", 4.0, 18.0)
+    end = Ended("a" * 32, 5, 15.0, TrialState.COMPLETE, (0.3,))
+    record.heard([end]).result()  # its own word, by a process that does not measure
+    assert used() == (200, "cards", 4.0, 18.0)
+    told = {"peak_gpu_memory_bytes": 300, "gpu_memory_basis": "processes", "gpu_seconds": 5.0}
+    record.heard([dataclasses.replace(end, seq=6, **told), *metered]).result()
+    assert used() == (300, "processes", 5.0, None)
 
 
 def test_hearing_it_again_changes_nothing(storage: Storage, record: Record) -> None:

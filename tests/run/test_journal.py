@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from sweeper.run.journal import ASSUMED, Journal, JournalReader, decode, encode, journal_path, seal, so_far
-from sweeper.trial import Captured, Ended, Event, Failure, Looked, Measured, Reported, Saved, Started, Used
+from sweeper.trial import Captured, Ended, Event, Failure, Looked, Measured, Metered, Reported, Saved, Started, Used
 from tests.spec import spec_for
 
 RUN = "a" * 32
@@ -76,6 +76,18 @@ events = st.one_of(
         sha256=st.none() | texts,
         manifest=st.booleans(),
         error=st.none() | texts,
+    ),
+    st.builds(
+        Metered,
+        run=st.just(RUN),
+        seq=seqs,
+        time=times,
+        step=steps,
+        metrics=st.dictionaries(texts, numbers),
+        peak_gpu_memory_bytes=seqs,
+        gpu_memory_basis=texts,
+        gpu_seconds=times,
+        energy_j=st.none() | times,
     ),
     st.builds(Reported, run=st.just(RUN), seq=seqs, time=times, step=steps, value=numbers),
     st.builds(

@@ -105,6 +105,7 @@ INSERT INTO "sweeper_metrics" VALUES(1,'acc',0,NULL,11.0,1);
 INSERT INTO "sweeper_metrics" VALUES(1,'f1',1099511627776,1.0,15.0,5);
 INSERT INTO "sweeper_metrics" VALUES(1,'loss',0,0.4,13.0,3);
 INSERT INTO "sweeper_metrics" VALUES(1,'loss',1099511627776,0.3,14.0,4);
+INSERT INTO "sweeper_metrics" VALUES(1,'system/gpu_utilization',4,0.5,14.5,0);
 CREATE TABLE sweeper_requests (
 	id INTEGER NOT NULL, 
 	request VARCHAR(32) NOT NULL, 
@@ -143,6 +144,10 @@ CREATE TABLE sweeper_runs (
 	ended_at DOUBLE, 
 	runtime_s DOUBLE, 
 	peak_rss_bytes BIGINT, 
+	peak_gpu_memory_bytes BIGINT, 
+	gpu_memory_basis VARCHAR(16), 
+	gpu_seconds DOUBLE, 
+	energy_j DOUBLE, 
 	ended_seq BIGINT, 
 	environment VARCHAR(64), 
 	code VARCHAR(64), 
@@ -158,7 +163,7 @@ CREATE TABLE sweeper_runs (
 	PRIMARY KEY (id), 
 	UNIQUE (run)
 );
-INSERT INTO "sweeper_runs" VALUES(1,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','ssssssssssssssssssssssssssssssss','digits',0,0,'COMPLETE',NULL,NULL,NULL,'{"lr": 0.1}','["lr=0.1"]',7,'/tmp/digits/0','node',99,1.7955586091747937202e+09,10.0,15.0,5.0,8589934592,5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "sweeper_runs" VALUES(1,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','ssssssssssssssssssssssssssssssss','digits',0,0,'COMPLETE',NULL,NULL,NULL,'{"lr": 0.1}','["lr=0.1"]',7,'/tmp/digits/0','node',99,1.79556524529116034506e+09,10.0,15.0,5.0,8589934592,1073741824,'processes',2.0,NULL,5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE sweeper_sweeps (
 	id INTEGER NOT NULL, 
 	sweep VARCHAR(32) NOT NULL, 
@@ -186,7 +191,7 @@ CREATE TABLE sweeper_sweeps (
 	PRIMARY KEY (id), 
 	UNIQUE (sweep)
 );
-INSERT INTO "sweeper_sweeps" VALUES(1,'ssssssssssssssssssssssssssssssss','digits','train.py -m','{}','{}','TPESampler','NopPruner','ada','node',0,'/tmp/digits',NULL,NULL,'/tmp',NULL,NULL,1.79555860875366353991e+09,NULL,NULL,100,'49760690-f16c-4f82-b882-2af8133261b3:4026531836:9483:635630',6423.753991649);
+INSERT INTO "sweeper_sweeps" VALUES(1,'ssssssssssssssssssssssssssssssss','digits','train.py -m','{}','{}','TPESampler','NopPruner','ada','node',0,'/tmp/digits',NULL,NULL,'/tmp',NULL,NULL,1.79556524526126456259e+09,NULL,NULL,100,'49760690-f16c-4f82-b882-2af8133261b3:4026531836:30427:1279788',13060.250875776);
 CREATE TABLE sweeper_tags (
 	study VARCHAR(512) NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -289,7 +294,7 @@ CREATE TABLE trials (
 	PRIMARY KEY (trial_id), 
 	FOREIGN KEY(study_id) REFERENCES studies (study_id)
 );
-INSERT INTO "trials" VALUES(1,0,1,'COMPLETE','2026-11-24 22:16:48.928080','2026-11-24 22:16:49.553649');
+INSERT INTO "trials" VALUES(1,0,1,'COMPLETE','2026-11-25 00:07:25.284108','2026-11-25 00:07:25.309505');
 INSERT INTO "trials" VALUES(2,1,1,'WAITING',NULL,NULL);
 CREATE TABLE version_info (
 	version_info_id INTEGER NOT NULL, 

@@ -1,0 +1,29 @@
+"""Task functions that use cards of a bench."""
+
+import os
+import time
+from pathlib import Path
+
+from tests.gpu_bench import GIB, occupy
+
+
+def occupies(cfg):
+    """Hold `cfg.gib` on the first card until the run's journal says that this was measured."""
+    size = int(cfg.gib * GIB)
+    occupy(size)
+    await_in_journal(f'"peak_gpu_memory_bytes":{size}')
+    return os.environ["CUDA_VISIBLE_DEVICES"].count(",") + 1 + cfg.gib
+
+
+def await_in_journal(text):
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir, ".sweeper")
+    while not any(text in path.read_text() for path in folder.glob("*.jsonl")):
+        time.sleep(0.01)
+
+
+def waits(cfg):
+    while not Path(cfg.until).exists():
+        time.sleep(0.01)
+    return 1.0
