@@ -166,7 +166,7 @@ def test_closing_leaves_what_waits_in_the_spool_for_the_next_driver(trouble: Tro
     (told,) = second.get_all_trials(study._study_id)
     assert (told.state, told.values, told.user_attrs) == (TrialState.COMPLETE, [0.25], {"note": "kept"})
     assert rows(second, runs)[0]["state"] == "COMPLETE"
-    assert len(rows(second, metrics)) == 5
+    assert len(rows(second, metrics)) == 6
     before = everything(second)
     assert Record(second).orphans("digits") == []
     assert everything(second) == before
