@@ -5,6 +5,7 @@ A zygote makes its `Capture` before it forks trials; the trials inherit it, and 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,12 @@ class Capture:
     def heard(self, environment: str) -> None:
         """An environment has reached the record's journal whole: later runs need only name it."""
         self._said.add(environment)
+
+    def unheard(self) -> Capture:
+        """The same, of which nothing has been said yet."""
+        twin = copy.copy(self)
+        twin._said = set()
+        return twin
 
     def _facts(self, seeds: Mapping[str, int], drift: tuple[str, ...]) -> Facts:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -48,12 +49,19 @@ class ImportCheck:
     def look(self) -> tuple[str, ...]:
         """All drift so far, after a look at what has been imported since the last one."""
         if self._root is not None:
-            new = sys.modules.keys() - self._seen
+            new = self._new()
             self._seen |= new
             prefix = self._root.rstrip("/") + "/"
             drift = [said for name in sorted(new) if (said := self._judge(sys.modules.get(name), prefix))]
             self.found = tuple(dict.fromkeys([*self.found, *drift]))
         return self.found
+
+    def _new(self) -> set[str]:
+        """The names of modules imported since the last look: the last of all, but for some that were taken out."""
+        latest = set(itertools.takewhile(lambda name: name not in self._seen, reversed(sys.modules)))
+        if len(sys.modules) == len(self._seen) + len(latest):
+            return latest  # a look at each of the thousands costs a forked process a page for every few of them
+        return sys.modules.keys() - self._seen
 
     def _judge(self, module: object, prefix: str) -> str | None:
         file = getattr(module, "__file__", None)

@@ -7,11 +7,8 @@ Measured on a small app: 32 ms of CPU with `run_job`, 9 ms so.
 
 from __future__ import annotations
 
-import importlib
-import logging.config
 import os
 import pickle
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,21 +82,6 @@ def run(
             finally:
                 callbacks.on_job_end(config=config, job_return=job)
     return job.return_value
-
-
-def warm() -> None:
-    """Do once, before forking, what every job does: imports and the parser's tables then need no second making.
-
-    Measured for a task that returns at once: 30 ms of CPU in a forked child without, 16 ms with.
-    """
-    logging.config.dictConfig({"version": 1, "incremental": True})
-    config = OmegaConf.create({"a": "${b}/${.b}", "b": "${oc.env:HOME,'-'}", "hydra": {"job": {"num": 0}}})
-    config = pickle.loads(pickle.dumps(config))
-    _yaml(OmegaConf.to_container(config, resolve=True, enum_to_str=True))
-    with env_override({}), read_write(config), open_dict(config):
-        OmegaConf.select(config, "hydra.job.num")
-    if "numpy" in sys.modules:
-        importlib.import_module("numpy.random")
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

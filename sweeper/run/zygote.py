@@ -35,6 +35,7 @@ from sweeper.run.app import App, LoadedApp
 from sweeper.run.child import Ties, be_the_trial
 from sweeper.run.message import Ready
 from sweeper.run.process import become_subreaper, thread_count
+from sweeper.run.rehearsal import rehearse
 from sweeper.run.supervision import Heed, Start, Supervision
 from sweeper.trial import Captured, Event, Isolation, TrialSpec
 
@@ -54,7 +55,7 @@ def main(descriptor: int, isolation: str) -> None:
     else:
         try:
             loaded = app.load()
-            job.warm()
+            rehearse(loaded)
         except BaseException:
             host.send(Ready(error=traceback.format_exc()))
             return
