@@ -76,7 +76,7 @@ class LoneRun:
 
     def heard(self, events: Sequence[Event]) -> None:
         """What the run has done; on its way to the database when this returns."""
-        self.record.heard(events)
+        self.record.heard_soon(events)
 
     def end(self, ended: Ended) -> None:
         """The run is over; durable when this returns. A task that returns no number is complete without a value."""

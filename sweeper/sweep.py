@@ -247,14 +247,13 @@ class Sweep:
                 await asyncio.wrap_future(self.record.heard([ended]))
                 return ended
             async for events in slot.run(spec):
-                stored = self.record.heard(events)
+                self.record.heard_soon(events)  # durable once the study is told what the trial came to
                 for event in events:
                     self.watcher.heard(spec, event)
                 if reports := [event for event in events if isinstance(event, Reported)]:
                     prune = await self.study.should_prune(asked, reports)
                     await slot.answer(reports[-1].step, prune)
                 if isinstance(last := events[-1], Ended):
-                    await asyncio.wrap_future(stored)
                     return last
         finally:
             if self._running.pop(spec.number).is_killed:

@@ -81,7 +81,7 @@ def _settle(study: optuna.Study, storage: Storage, record: Record, trial_id: int
         give_back(study, trial_id, attempt - 1)  # its run had not begun: the attempt is still to be made
         return
     events = seal(run.folder, run.run, Failure.LOST, LOST)
-    record.heard(events)
+    record.heard_soon(events)
     end = events[-1]
     if isinstance(end, Ended) and (end.failure not in _INTERRUPTED or KILLED in attributes):
         tell(study, number, end)

@@ -148,6 +148,8 @@ class Notebook:
             self.events += told[0]
         return _done()
 
+    heard_soon = heard
+
     def opened(self, spec: TrialSpec) -> None:
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar, cast
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from sweeper.record.optuna_rows import OptunaRows
 from sweeper.record.statement import raw
 
 T_co = TypeVar("T_co", covariant=True)
@@ -16,6 +15,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 class Part(Protocol):
     """The rows of one room's tables in one transaction."""
+
+    is_pipelined: ClassVar[bool]  # whether what it fetches and flushes may be sent to PostgreSQL at once
 
     def __init__(self, connection: Connection) -> None: ...
 
@@ -57,11 +58,11 @@ class Batch:
     def together(self) -> Iterator[None]:
         """Send PostgreSQL the statements of this block at once: asking and telling take 6 round trips instead of 13.
 
-        Only where all of them are the driver's own, which those of `OptunaRows` are: SQLAlchemy finds no rows in a
-        pipeline, and COPY is not allowed there.
+        Only where all of them are the driver's own: SQLAlchemy finds no rows in a pipeline, and COPY is not allowed
+        there.
         """
         driver = raw(self.connection)
-        if self.connection.dialect.name == "postgresql" and self.parts.keys() <= {OptunaRows}:
+        if self.connection.dialect.name == "postgresql" and all(part.is_pipelined for part in self.parts.values()):
             with driver.pipeline():
                 yield
         else:

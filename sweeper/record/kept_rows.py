@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Table, select
 
@@ -24,6 +24,8 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 class KeptRows:
     """The part of a transaction that artifacts, data and test metrics have in it."""
+
+    is_pipelined: ClassVar[bool] = False
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb import models
@@ -64,6 +64,8 @@ class OptunaRows:
     Studies that get a trial are locked before their last number is read, and trials before their state is: two
     processes never give out one number, never claim one trial. Optuna's own storage takes the same locks.
     """
+
+    is_pipelined: ClassVar[bool] = True
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 from optuna.trial import TrialState
 from sqlalchemy import Connection, bindparam, select
 
 from sweeper.errors import Superseded
 from sweeper.record.batch import Batch
-from sweeper.record.change import Claim, Claimed, LateState, Moved, State
+from sweeper.record.change import Child, Claim, Claimed, LateState, Moved, State
 from sweeper.record.lease import check_held
 from sweeper.record.optuna_rows import OptunaRows, studies, trial_system_attrs, trials
 from sweeper.record.tables import sweeps
@@ -93,15 +94,26 @@ class OwnState:
 
     def apply(self, batch: Batch) -> Moved:
         trial_id = self.state.trial_id
-        row = batch.part(OptunaRows).trials.get(trial_id)
-        if row is not None and not row.state.is_finished():
-            owner = _owner_of(batch, trial_id, row.state)
-            if owner not in (self.sweep, NOBODY_EVER):
-                raise Superseded(f"trial {row.number} went to another driver: what became of it here is not written")
+        _check_own(batch, trial_id, self.sweep)
         moved = self.change.apply(batch)
         if self.state.state == TrialState.WAITING:
             _hand_to(batch, trial_id, None)
         return moved
+
+
+@dataclass(frozen=True, slots=True)
+class OwnChild:
+    """What a sweep says of a trial that is its own."""
+
+    child: Child
+    sweep: str
+
+    def prepare(self, batch: Batch) -> None:
+        self.child.prepare(batch)
+
+    def apply(self, batch: Batch) -> None:
+        _check_own(batch, self.child.trial_id, self.sweep)
+        self.child.apply(batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +136,44 @@ class Adopt:
         return True
 
 
+class _Owners:
+    """The part of a transaction that says whose trials are: many writes of one trial ask once."""
+
+    is_pipelined: ClassVar[bool] = True
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._names: dict[int, str | None] = {}
+
+    def of(self, trial_id: int) -> str | None:
+        if trial_id not in self._names:
+            text = self._connection.execute(_OWNER, {"trial": trial_id}).scalar()
+            self._names[trial_id] = NOBODY_EVER if text is None else json.loads(text)
+        return self._names[trial_id]
+
+    def now(self, trial_id: int, sweep: str | None) -> None:
+        self._names[trial_id] = sweep
+
+    def fetch(self) -> None:
+        """Nothing is known before the writes ask."""
+
+    def flush(self) -> None:
+        """The rows are Optuna's."""
+
+
+def _check_own(batch: Batch, trial_id: int, sweep: str) -> None:
+    row = batch.part(OptunaRows).trials.get(trial_id)
+    if row is None or row.state.is_finished():
+        return  # for the change itself to find
+    if _owner_of(batch, trial_id, row.state) not in (sweep, NOBODY_EVER):
+        raise Superseded(f"trial {row.number} went to another driver: what became of it here is not written")
+
+
 def _owner_of(batch: Batch, trial_id: int, state: TrialState) -> str | None:
-    text = batch.connection.execute(_OWNER, {"trial": trial_id}).scalar()
-    if text is None:
-        return NOBODY_EVER
-    return json.loads(text) if state == TrialState.RUNNING else None
+    owner = batch.part(_Owners).of(trial_id)
+    return owner if owner == NOBODY_EVER or state == TrialState.RUNNING else None
 
 
 def _hand_to(batch: Batch, trial_id: int, sweep: str | None) -> None:
     batch.part(OptunaRows).put(trial_system_attrs, trial_id, OWNER, {"value_json": json.dumps(sweep)})
+    batch.part(_Owners).now(trial_id, sweep)

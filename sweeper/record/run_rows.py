@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
@@ -38,6 +38,8 @@ _CAPTURED = update(runs).where(
 
 class RunRows:
     """The part of a transaction that runs and their points have in it."""
+
+    is_pipelined: ClassVar[bool] = False
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -23,7 +23,7 @@ from sweeper.record import optuna_rows as rows
 from sweeper.record.batch import Write
 from sweeper.record.change import Child, LateState, State
 from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded
-from sweeper.record.owner import OwnState
+from sweeper.record.owner import OwnChild, OwnState
 from sweeper.trial import Ended, Event, Failure
 
 _EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
@@ -95,12 +95,9 @@ def encode(write: Write[Any]) -> bytes | None:
         case OwnState():
             values = _of_state(write.state) | {"sweep": write.sweep}
         case Child():
-            values = {
-                "trial_id": write.trial_id,
-                "table": write.table.name,
-                "key": write.key,
-                "columns": write.columns,
-            }
+            values = _of_child(write)
+        case OwnChild():
+            values = _of_child(write.child) | {"sweep": write.sweep}
         case Heard():
             values = {"events": [_plain(event) for event in write.events]}
         case RunOpened() | SweepEnded() | CodeTaken() | Judged():
@@ -118,6 +115,15 @@ def decode(line: bytes) -> Write[Any]:
 
 def _of_state(write: State) -> dict[str, Any]:
     return dataclasses.asdict(write) | {"state": write.state.name, "now": write.now.isoformat()}
+
+
+def _of_child(write: Child) -> dict[str, Any]:
+    return {"trial_id": write.trial_id, "table": write.table.name, "key": write.key, "columns": write.columns}
+
+
+def _own_child(values: dict[str, Any]) -> OwnChild:
+    sweep = values.pop("sweep")
+    return OwnChild(_child(values), sweep)
 
 
 def _own_state(values: dict[str, Any]) -> OwnState:
@@ -149,6 +155,7 @@ _DECODERS: dict[str, Callable[[dict[str, Any]], Write[Any]]] = {
     "State": _state,
     "OwnState": _own_state,
     "Child": _child,
+    "OwnChild": _own_child,
     "Heard": _heard,
     "CodeTaken": lambda values: CodeTaken(**values),
     "Judged": lambda values: Judged(**values),

@@ -54,7 +54,7 @@ from sweeper.record.optuna_rows import (
     utc_now,
 )
 from sweeper.record.outage import Health
-from sweeper.record.owner import Adopt, OwnClaim, OwnState
+from sweeper.record.owner import Adopt, OwnChild, OwnClaim, OwnState
 from sweeper.record.writer import Writer
 
 _NAME_LENGTH = 512  # of a study, a param, an attribute: Optuna's columns hold no more
@@ -261,7 +261,7 @@ class Storage(BaseStorage):
             if child.trial_id in mirror.own:
                 check(mirror)
                 mirror.alter(child.trial_id, change)
-                self.writer.defer(child)
+                self.writer.defer(child if self._sweep is None else OwnChild(child, self._sweep))
                 return
         trial = self.get_trial(child.trial_id)
         self.check_trial_is_updatable(child.trial_id, trial.state)

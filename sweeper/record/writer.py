@@ -56,6 +56,7 @@ class _Waiting:
     write: Write[Any]
     committed: Callable[[Any], None] | None
     future: Future[Any] | None  # None for a deferred write: nobody waits for it
+    is_urgent: bool
     ordinal: int
     since: float
 
@@ -89,14 +90,19 @@ class Writer:
 
         `committed` is called with the result before anybody else can read or write through the link.
         """
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # a write cannot be taken back, not by an asyncio task either
-        self._put(write, committed, future)
+        future = _running()
+        self._put(write, committed, future, is_urgent=True)
+        return future
+
+    def submit_soon(self, write: Write[T]) -> Future[T]:
+        """As `submit`, but together with the next submitted write, or after 0.2 s; what goes wrong is logged too."""
+        future = _running()
+        self._put(write, None, future, is_urgent=False)
         return future
 
     def defer(self, write: Write[Any]) -> None:
-        """Write together with the next submitted write, or after 0.2 s."""
-        self._put(write, None, None)
+        """As `submit_soon`, for a write that nobody waits for."""
+        self._put(write, None, None, is_urgent=False)
 
     def spool_to(self, path: Path) -> None:
         """From now on, keep what waits in this file while the database is out of reach."""
@@ -119,13 +125,15 @@ class Writer:
         self._outage.end()
         self.link.close()
 
-    def _put(self, write: Write[T], committed: Callable[[T], None] | None, future: Future[T] | None) -> None:
+    def _put(
+        self, write: Write[T], committed: Callable[[T], None] | None, future: Future[T] | None, *, is_urgent: bool
+    ) -> None:
         with self._changed:
             if self._close_by is not None:
                 raise StorageError(f"{self.link.name} was closed and takes no more writes: open it again")
             self._given += 1
-            self._queue.append(_Waiting(write, committed, future, self._given, time.monotonic()))
-            if future is not None:
+            self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, time.monotonic()))
+            if is_urgent:
                 self._urgent += 1
                 self._changed.notify_all()
             elif len(self._queue) == 1:
@@ -147,7 +155,7 @@ class Writer:
                     break
                 self._changed.wait(left)
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
-            self._urgent -= sum(1 for waiting in taken if waiting.future is not None)
+            self._urgent -= sum(1 for waiting in taken if waiting.is_urgent)
             return taken
 
     def _write(self, taken: list[_Waiting]) -> None:
@@ -231,6 +239,13 @@ class Writer:
         self._settle(taken, [_Answer(error=error)])
 
 
+def _running() -> Future[Any]:
+    """A write cannot be taken back, not by an asyncio task either."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
 def _answer(write: Write[Any], batch: Batch) -> _Answer:
     try:
         return _Answer(write.apply(batch))
@@ -247,10 +262,11 @@ def _announce(taken: list[_Waiting], answers: list[_Answer]) -> None:
 
 
 def _resolve(waiting: _Waiting, answer: _Answer) -> None:
+    if answer.error is not None and not waiting.is_urgent:
+        _log.error("not stored: %s", answer.error)
     if waiting.future is None:
-        if answer.error is not None:
-            _log.error("not stored: %s", answer.error)
-    elif answer.error is not None:
+        return
+    if answer.error is not None:
         waiting.future.set_exception(answer.error)
     else:
         waiting.future.set_result(answer.value)

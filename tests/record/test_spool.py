@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from sweeper.record import optuna_rows as rows
 from sweeper.record.change import Child, LateState, NewTrial, State, StudyAttr
 from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded
-from sweeper.record.owner import OwnState
+from sweeper.record.owner import OwnChild, OwnState
 from sweeper.record.spool import Spool, decode, encode, taken_in
 from sweeper.trial import Captured, Ended, Failure, Measured, Reported, Started
 
@@ -64,9 +64,11 @@ STATES = st.builds(
     st.datetimes().map(lambda time: time.replace(fold=0)),  # UTC repeats no hour
 )
 TABLES = (rows.trial_params, rows.trial_points, rows.trial_user_attrs, rows.trial_system_attrs)
+CHILDREN = st.builds(Child, st.integers(1, 2**31), st.sampled_from(TABLES), TEXTS | st.integers(0, 2**31), COLUMNS)
 WRITES = st.one_of(
     STATES,
-    st.builds(Child, st.integers(1, 2**31), st.sampled_from(TABLES), TEXTS | st.integers(0, 2**31), COLUMNS),
+    CHILDREN,
+    st.builds(OwnChild, CHILDREN, RUNS),
     st.lists(EVENTS, max_size=4).map(lambda events: Heard(tuple(events))),
     st.builds(OwnState, STATES, RUNS),
     st.builds(SweepEnded, RUNS, TEXTS, TIMES),

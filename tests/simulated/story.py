@@ -303,6 +303,9 @@ class AckedRecord(Record):
     def heard(self, events: Any) -> Future[None]:
         return self._noted(super().heard(events), lambda acks: acks.points.update(_points(events)))
 
+    def heard_soon(self, events: Any) -> Future[None]:
+        return self._noted(super().heard_soon(events), lambda acks: acks.points.update(_points(events)))
+
     def _noted(self, future: Future[None], note: Callable[[Any], None]) -> Future[None]:
         def done(_: Future[None]) -> None:
             if future.exception() is None and not self._driver.is_dead:

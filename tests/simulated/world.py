@@ -29,7 +29,7 @@ from sweeper.record.database import Database, make_engine, parse_url
 from sweeper.record.memory import Memory
 from sweeper.record.process import Fate, boot
 from sweeper.record.writer import Writer
-from sweeper.run.journal import Journal, journal_path, seal
+from sweeper.run.journal import Journal, JournalReader, journal_path, seal, written
 from sweeper.trial import Ended, Event, Failure, Measured, Started, TrialSpec
 from tests.simulated.loop import VirtualLoop
 
@@ -218,18 +218,18 @@ class SimulatedWriter(Writer):
         self._driver = driver
         self._is_due = False
 
-    def _put(self, write: Any, committed: Any, future: Future[Any] | None) -> None:
+    def _put(self, write: Any, committed: Any, future: Future[Any] | None, *, is_urgent: bool) -> None:
         self._driver.touch()
         from sweeper.record.writer import _Waiting
 
         self._given += 1
-        self._queue.append(_Waiting(write, committed, future, self._given, 0.0))
+        self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, 0.0))
         world = self._driver.world
-        if future is not None and world.in_thread is self._driver:
+        if is_urgent and world.in_thread is self._driver:
             self._drain()
-        elif not self._is_due or future is not None:
+        elif not self._is_due or is_urgent:
             self._is_due = True
-            world.loop.call_later(world.latency() if future is not None else 0.2, self._when_due)
+            world.loop.call_later(world.latency() if is_urgent else 0.2, self._when_due)
 
     def _when_due(self) -> None:
         driver, world = self._driver, self._driver.world
@@ -331,6 +331,11 @@ class Process:
         seal(self.spec.folder, self.spec.run, self._kind, "its process is gone")
         self._forward()
 
+    def has_ended_itself(self) -> bool:
+        """Whether its journal's first end is its own, and none after which a trial is tried again."""
+        ends = [event for event in written(self.spec) if isinstance(event, Ended)]
+        return bool(ends) and ends[0].failure in (None, Failure.ERROR)
+
     def stop(self, failure: Failure, error: str) -> None:
         if self.is_alive:
             self.is_alive = False
@@ -387,6 +392,11 @@ class SimulatedSlot:
             world.problems.append(f"trial {spec.number} runs again although it was killed")
         if spec.run not in world.acks.opened:
             world.problems.append(f"run {spec.run} starts before it is on record")
+        world.problems += [
+            f"run {spec.run} starts although {earlier.spec.run} had ended by itself"
+            for earlier in world.processes.values()
+            if earlier.spec.number == spec.number and earlier.has_ended_itself()
+        ]
         process = world.processes[spec.run] = self.process = Process(self, spec)
         while True:
             events = await process.events.get()
