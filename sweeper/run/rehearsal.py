@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from sweeper.config.recipe import Recipe
 from sweeper.run.app import LoadedApp
 from sweeper.run.execute import execute
-from sweeper.trial import TrialSpec
+from sweeper.trial import Ended, TrialSpec
 
 _LOGGING = {
     "version": 1,
@@ -41,11 +41,14 @@ _LOGGING = {
 }  # of the shape that Hydra's own job_logging has
 
 
-def rehearse(app: LoadedApp) -> None:
-    """Go through all that surrounds a task; the user's own code, resolvers and callbacks are not called."""
+def rehearse(app: LoadedApp) -> Ended:
+    """Go through all that surrounds a task; the user's own code, resolvers and callbacks are not called.
+
+    Returns how it ended. Raises OSError where there is no room for the files of a trial.
+    """
     nothing = LoadedApp(lambda _: 0.0, Callbacks(), app.capture.unheard())
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder, _logging_kept(), _environment_kept():
-        execute(_spec(folder), nothing, lambda _: None, lambda _: False)
+        return execute(_spec(folder), nothing, lambda _: None, lambda _: False)
 
 
 def _spec(folder: str) -> TrialSpec:

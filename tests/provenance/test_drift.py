@@ -45,6 +45,18 @@ def test_only_what_is_imported_after_a_change_has_drifted(repository: Repository
     assert check.look() == check.found
 
 
+def test_a_module_that_takes_the_place_of_another_is_looked_at(repository: Repository, tmp_path: Path) -> None:
+    taken = snapshot(repository, tmp_path)
+    importlib.import_module("drift_early")
+    check = ImportCheck(taken.root, taken.modules)
+    check.look()
+    repository.write("drift_late.py", "name = 'other'\n")
+    del sys.modules["drift_early"]
+    importlib.import_module("drift_late")
+    importlib.import_module("drift_early")
+    assert check.look() == ("drift_late.py: has changed since the code snapshot",)
+
+
 def test_a_touched_file_with_the_same_content_is_the_snapshots(repository: Repository, tmp_path: Path) -> None:
     repository.write("drift_early.py", "name = 'dirty'\n")
     taken = snapshot(repository, tmp_path)

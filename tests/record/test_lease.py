@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import optuna
 import pytest
@@ -135,6 +136,8 @@ def test_who_was_superseded_writes_no_state_claims_nothing_and_hears_of_it(stora
     expire(storage, FIRST)
     Record(other).sweep_opened(make_sweep(sweep=SECOND)).result()
     assert other.adopt_trial(trial_id, FIRST)
+    other.set_trial_system_attr(trial_id, "attempt", 2)
+    storage.set_trial_system_attr(trial_id, "attempt", 1)
     for stale in (
         lambda: storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0]),
         lambda: storage.set_trial_state_values(trial_id, TrialState.WAITING),
@@ -144,7 +147,9 @@ def test_who_was_superseded_writes_no_state_claims_nothing_and_hears_of_it(stora
         with pytest.raises(Superseded):
             stale()
     other.set_trial_state_values(trial_id, TrialState.COMPLETE, [2.0])
-    assert [trial.values for trial in other.get_all_trials(1)] == [[2.0]]
+    with closing(Storage(other.database.full_url)) as fresh:
+        (trial,) = fresh.get_all_trials(1)
+    assert (trial.values, trial.system_attrs["attempt"]) == ([2.0], 2)
 
 
 def test_of_two_heirs_one_adopts(storage: Storage, other: Storage) -> None:

@@ -240,6 +240,14 @@ def test_deleting_a_study_deletes_its_record(storage: Storage, record: Record) -
     assert study.study_name not in optuna.get_all_study_names(storage)
 
 
+def test_what_is_not_urgent_goes_with_the_next_write_or_by_itself(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    soon = record.heard_soon(LIFE[:1])
+    record.heard(LIFE[1:]).result()
+    assert soon.done()
+    record.heard_soon(LIFE).result()
+
+
 def test_closing_waits_for_what_was_given(storage: Storage, record: Record) -> None:
     opened = record.run_opened("s" * 32, make_spec())
     heard = record.heard(LIFE)

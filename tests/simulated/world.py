@@ -353,8 +353,6 @@ class Process:
 
     def _deliver(self) -> None:
         """Read what is new in the journal to the driver, when it is awake; now and then what it knows already too."""
-        from sweeper.run.journal import JournalReader
-
         driver = self.slot.driver
         if driver.hold() > self.world.now:
             self.world.loop.call_at(driver.hold(), self._deliver)
