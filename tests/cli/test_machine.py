@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -80,3 +81,24 @@ def test_csv_joins_the_columns_of_all_records(capsys: pytest.CaptureFixture[str]
 def test_csv_of_nothing_has_its_header(capsys: pytest.CaptureFixture[str]) -> None:
     machine.print_csv([], columns=("number", "state"))
     assert capsys.readouterr().out == "number,state\n"
+
+
+TABLES = st.lists(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "when"]),
+        st.text() | st.floats() | st.integers() | st.booleans() | st.none() | st.datetimes(),
+    ),
+    max_size=4,
+)
+
+
+@given(TABLES)
+def test_a_table_reads_as_its_cells_do(rows: list[dict[str, object]]) -> None:
+    """Most cells take a quicker way, which must not show."""
+    dated = [
+        {key: cell.isoformat() if isinstance(cell, datetime) else cell for key, cell in row.items()} for row in rows
+    ]
+    columns = ("a", "b", "when")
+    told = list(csv.reader(io.StringIO(machine.table_csv(rows, columns), newline="")))
+    assert told == [list(columns), *([machine.cell(machine.plain(row.get(key))) for key in columns] for row in dated)]
+    assert json.loads(machine.table_json(rows), parse_constant=_refused) == machine.plain(dated)
