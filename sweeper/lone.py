@@ -6,8 +6,16 @@ The studies of the app's own name are for samplers to learn from; these are call
 from __future__ import annotations
 
 import contextlib
+import getpass
+import json
 import logging
+import os
+import shlex
+import socket
+import sys
 import threading
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +25,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 
 from sweeper.objective import Objective
-from sweeper.record import Code, Record, Storage, Sweep
+from sweeper.provenance.secret import masked_arguments
+from sweeper.record import Code, Record, Storage, Sweep, process
 from sweeper.record.lease import BEAT_S
 from sweeper.record.owner import OWNER
 from sweeper.trial import Ended, Event, Failure, TrialSpec
@@ -29,6 +38,40 @@ class Point:
 
     params: Mapping[str, Any] = field(default_factory=dict)
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from and what it keeps goes to."""
+
+    code: str | None  # sha256 of a code snapshot on record
+    root: str | None  # where that code lies
+    cwd: str
+    artifacts: str  # URL of the store, secrets masked
+
+
+def launched(study: str, settings: Mapping[str, object], folder: str, origin: Origin) -> Sweep:
+    """The launch of one run by this process, now."""
+    return Sweep(
+        sweep=uuid.uuid4().hex,
+        study=study,
+        command=shlex.join(masked_arguments(["python", *sys.orig_argv[1:]])),
+        settings=json.dumps(settings),
+        space="{}",
+        sampler="none",
+        pruner="none",
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        process=process.identity(),
+        folder=folder,
+        cwd=origin.cwd,
+        n_trials=1,
+        started_at=time.time(),
+        code=origin.code,
+        root=origin.root,
+        artifacts=origin.artifacts,
+    )
 
 
 class LoneRun:

@@ -10,13 +10,8 @@ import atexit
 import contextlib
 import dataclasses
 import functools
-import getpass
-import json
 import os
-import shlex
-import socket
 import sys
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,13 +26,14 @@ from optuna.trial import TrialState
 from sweeper.config.resolve import resolve
 from sweeper.config.settings import DEFAULT_ARTIFACTS, DEFAULT_STORAGE, Snapshot
 from sweeper.errors import SweeperError
-from sweeper.lone import LoneRun, Point
+from sweeper.history.connection import shown
+from sweeper.lone import LoneRun, Origin, Point, launched
 from sweeper.objective import Objective
 from sweeper.provenance.capture import Capture
 from sweeper.provenance.code import Code
-from sweeper.provenance.secret import masked, masked_arguments, masked_text
+from sweeper.provenance.secret import masked, masked_text
 from sweeper.provenance.store import open_store
-from sweeper.record import Sweep, process
+from sweeper.record import Sweep
 from sweeper.run import seed, training, veil
 from sweeper.run.child import log_path
 from sweeper.run.execute import JournalledRun, identity
@@ -115,6 +111,7 @@ class SingleRun:
                 functools.partial(_numbered, spec),
                 Point(),
             )
+            store.sign(shown(settings.storage))
         found = cls(run, JournalledRun(run.spec, lambda event: run.heard([event]), lambda step: False), capture)
         found._enter()
         return found
@@ -241,23 +238,9 @@ def _spec(config: DictConfig, settings: Settings, code: Code, artifacts: str) ->
 
 
 def _launch(config: DictConfig, settings: Settings, code: Code, artifacts: str) -> Sweep:
-    return Sweep(
-        sweep=uuid.uuid4().hex,
-        study=settings.study,
-        command=shlex.join(masked_arguments(["python", *sys.orig_argv[1:]])),
-        settings=json.dumps({"seed": settings.seed, "require": settings.require}),
-        space="{}",
-        sampler="none",
-        pruner="none",
-        user=getpass.getuser(),
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        process=process.identity(),
-        n_trials=1,
-        folder=str(config.hydra.runtime.output_dir),
-        started_at=time.time(),
-        code=code.snapshot.code,
-        root=code.snapshot.root,
-        cwd=str(config.hydra.runtime.cwd),
-        artifacts=masked(artifacts),
+    return launched(
+        settings.study,
+        {"seed": settings.seed, "require": settings.require},
+        str(config.hydra.runtime.output_dir),
+        Origin(code.snapshot.code, code.snapshot.root, str(config.hydra.runtime.cwd), masked(artifacts)),
     )

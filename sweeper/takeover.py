@@ -8,10 +8,13 @@ import optuna
 from optuna.trial import TrialState
 
 from sweeper.counterpart import Adopted
-from sweeper.errors import Superseded
+from sweeper.errors import Superseded, SweeperError
 from sweeper.launch import Launcher, Slot
+from sweeper.provenance.secret import MASK
 from sweeper.record import Record, Storage
+from sweeper.record.ledger import LastRun
 from sweeper.record.owner import OWNER
+from sweeper.run.collect import collect_after_crash
 from sweeper.run.journal import seal
 from sweeper.study import ATTEMPT, KILLED, AskTellStudy, asked, give_back, tell
 from sweeper.trial import Ended, Failure
@@ -73,6 +76,13 @@ def leave(study: AskTellStudy, record: Record, sweep: str) -> None:
                     _settle(study, study.storage, record, trial._trial_id, trial.number)
 
 
+def _collect(run: LastRun) -> None:
+    """Keep the files that a lost run has left, where its folder and its store are to be seen from here."""
+    if run.artifacts is not None and MASK not in run.artifacts:
+        with suppress(OSError, SweeperError):  # the files stay where they are
+            collect_after_crash(run.run, run.folder, run.artifacts, run.collect)
+
+
 def _settle(study: optuna.Study, storage: Storage, record: Record, trial_id: int, number: int) -> None:
     attributes = storage.get_trial_system_attrs(trial_id)
     attempt = attributes.get(ATTEMPT, 0)
@@ -80,6 +90,7 @@ def _settle(study: optuna.Study, storage: Storage, record: Record, trial_id: int
     if run is None or run.attempt < attempt:
         give_back(study, trial_id, attempt - 1)  # its run had not begun: the attempt is still to be made
         return
+    _collect(run)
     events = seal(run.folder, run.run, Failure.LOST, LOST)
     record.heard_soon(events)
     end = events[-1]

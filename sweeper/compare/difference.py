@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.provenance.package import without_own_code
+
 
 class _Absent:
     """Stands for a key that a run does not have; None is a value like any other."""
@@ -61,7 +63,7 @@ def environment_differences(documents: Sequence[Mapping[str, Any]]) -> list[Diff
     """Every key of environments, as sweeper.provenance.environment lays them out, under the section it belongs to."""
     return [
         Difference(_OF_ENVIRONMENT.get(key.partition(".")[0], "machine"), _shown(key), values)
-        for key, values in _aligned(documents)
+        for key, values in _aligned(without_own_code(documents))
     ]
 
 
@@ -102,8 +104,12 @@ def _shown(key: str) -> str:
 
 def _aligned(mappings: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     flat = [dict(flattened(mapping)) for mapping in mappings]
+    parents = {key[:i] for found in flat for key in found for i, c in enumerate(key) if c == "."}
     for key in dict.fromkeys(key for found in flat for key in found):
-        yield key, tuple(found.get(key, ABSENT) for found in flat)
+        values = tuple(found.get(key, ABSENT) for found in flat)
+        # A mapping that is empty in one and not in another is told by what the other has in it
+        if key not in parents or any(value not in ({}, ABSENT) for value in values):
+            yield key, values
 
 
 def flattened(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

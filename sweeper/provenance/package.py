@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ _INDEXES = (
     "UV_EXTRA_INDEX_URL",
     "UV_INDEX",
 )
+OWN = "the project's own"  # in the place of a package's state, which is the code snapshot's to tell
 _LOCKED = re.compile(r'^name = "([^"]+)"\r?\nversion = "([^"]+)"', re.M)
 
 
@@ -48,6 +49,28 @@ def origins(root: Path | None) -> dict[str, object]:
         if direct.is_file():
             found[name] = _origin(json.loads(direct.read_text(encoding="utf-8")), root)
     return found
+
+
+def without_own_code(documents: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Environments without the state of packages that one of them calls the project's own.
+
+    Where the code was rebuilt elsewhere, the same package lies outside it; how it differs is the code's to tell.
+    """
+    found = [document.get("origins") for document in documents]
+    origins = [each if isinstance(each, Mapping) else {} for each in found]
+    own = {name for each in origins for name, origin in each.items() if origin.get("code") == OWN}
+    if not own:
+        return list(documents)
+    return [
+        {**document, "origins": {name: _stateless(origin) if name in own else origin for name, origin in each.items()}}
+        if each
+        else document
+        for document, each in zip(documents, origins, strict=True)
+    ]
+
+
+def _stateless(origin: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in origin.items() if key != "code"}
 
 
 def indexes() -> list[str]:
@@ -144,7 +167,7 @@ def _origin(direct: Mapping[str, Any], root: Path | None) -> dict[str, object]:
     folder = Path(urllib.parse.unquote(urllib.parse.urlsplit(str(direct.get("url", ""))).path))
     found: dict[str, object] = {"url": url, "editable": bool(direct.get("dir_info", {}).get("editable"))}
     if root is not None and folder.is_relative_to(root):
-        return found | {"code": "the project's own"}  # its state is the code snapshot's to tell
+        return found | {"code": OWN}
     return found | ({"code": git.state(folder)} if found["editable"] else {})
 
 

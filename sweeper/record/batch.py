@@ -69,6 +69,15 @@ class Batch:
             yield
 
 
+class Blind:
+    """A write, or the base of one, whose decision needs no row of the batch's parts."""
+
+    __slots__ = ()
+
+    def prepare(self, batch: Batch) -> None:
+        pass
+
+
 class Write(Protocol[T_co]):
     """One change, as plain data."""
 

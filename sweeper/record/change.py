@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Table, delete, select
 
 from sweeper.record import optuna_rows as rows
-from sweeper.record.batch import Batch
+from sweeper.record.batch import Batch, Blind
 from sweeper.record.optuna_rows import OptunaRows, to_local, to_utc
 from sweeper.record.statement import insert_if_absent
 from sweeper.record.tables import OF_RUNS, requests, runs, sweeps, tags
@@ -25,14 +25,11 @@ ChildRow = tuple[Table, str | int, dict[str, object]]  # where it belongs, its n
 
 
 @dataclass(frozen=True, slots=True)
-class NewStudy:
+class NewStudy(Blind):
     """A study that does not exist yet; gives its id."""
 
     name: str
     directions: tuple[StudyDirection, ...]
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> int:
         connection = batch.connection
@@ -51,13 +48,10 @@ class NewStudy:
 
 
 @dataclass(frozen=True, slots=True)
-class DropStudy:
+class DropStudy(Blind):
     """A study with its trials, and our record of them."""
 
     study_id: int
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         connection, study_id = batch.connection, self.study_id

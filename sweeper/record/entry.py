@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from sweeper.errors import LaunchError, NotFound, StorageError
 from sweeper.record.alive import clock
-from sweeper.record.batch import Batch
+from sweeper.record.batch import Batch, Blind
 from sweeper.record.kept_rows import KeptRows
 from sweeper.record.lease import LEASE_S, Holder, bury, holders, lost
 from sweeper.record.optuna_rows import OptunaRows, studies, to_epoch, trials
@@ -37,13 +37,10 @@ OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
 
 
 @dataclass(frozen=True, slots=True)
-class SweepJoined:
+class SweepJoined(Blind):
     """A sweep, with the columns of its row, and its lease; what dead drivers of its study had is ended."""
 
     columns: Mapping[str, object]
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         connection, study = batch.connection, str(self.columns["study"])
@@ -77,15 +74,12 @@ class SweepOpened(SweepJoined):
 
 
 @dataclass(frozen=True, slots=True)
-class SweepEnded:
+class SweepEnded(Blind):
     """A sweep's end."""
 
     sweep: str
     outcome: str
     time: float
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         statement = update(sweeps).where(sweeps.c.sweep == self.sweep)
@@ -93,14 +87,11 @@ class SweepEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Extended:
+class Extended(Blind):
     """A new target for a sweep's study."""
 
     sweep: str
     n_trials: int
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         batch.connection.execute(update(sweeps).where(sweeps.c.sweep == self.sweep), {"n_trials": self.n_trials})
@@ -113,13 +104,10 @@ def ended_sweeps(connection: Connection, study: str) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeTaken:
+class CodeTaken(Blind):
     """A code snapshot, with the columns of its row; one that is on record stays as it is."""
 
     columns: Mapping[str, object]
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         statement = insert_if_absent(batch.connection.dialect.name, code, "code", key=("code",))
@@ -127,14 +115,11 @@ class CodeTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Blind):
     """The verdict on a run that repeats another."""
 
     run: str
     verdict: str  # JSON
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         batch.connection.execute(update(runs).where(runs.c.run == self.run), {"verdict": self.verdict})
@@ -189,14 +174,11 @@ class RunOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class RunAdopted:
+class RunAdopted(Blind):
     """A run that was given up with its driver goes on, in another sweep."""
 
     run: str
     sweep: str
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         has_no_end_of_its_own = (runs.c.run == self.run) & (runs.c.ended_seq.is_(None) | (runs.c.ended_seq < 0))
@@ -228,11 +210,8 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Blind):
     """No change: durable when everything before it is."""
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         pass

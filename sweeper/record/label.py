@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select
 
-from sweeper.record.batch import Batch
+from sweeper.record.batch import Batch, Blind
 from sweeper.record.storage import Storage
 from sweeper.record.tables import STUDY_ITSELF, tags
 
@@ -17,16 +17,13 @@ _CHUNK = 2045  # characters of a note in one attribute, as optuna-dashboard cuts
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Blind):
     """Tags of a trial, or of a study where `number` is None; one that is there already stays as it is."""
 
     study: str
     number: int | None
     tags: Sequence[str]
     user: str
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         number = STUDY_ITSELF if self.number is None else self.number
@@ -39,15 +36,12 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Untagged:
+class Untagged(Blind):
     """Tags taken away again."""
 
     study: str
     number: int | None
     tags: Sequence[str]
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         number = STUDY_ITSELF if self.number is None else self.number

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from sweeper.errors import Superseded
 from sweeper.record.alive import clock, is_alive
-from sweeper.record.batch import Batch
+from sweeper.record.batch import Batch, Blind
 from sweeper.record.tables import runs, sweeps
 from sweeper.trial import Failure
 
@@ -88,13 +88,10 @@ def superseded(sweep: str) -> Superseded:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(Blind):
     """A sign of life: the lease is renewed. Superseded where the sweep has been taken over."""
 
     sweep: str
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         connection = batch.connection
@@ -105,14 +102,11 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class Bury(Blind):
     """Ends the sweeps of a study whose drivers are dead; gives how many. A driver does so only while it lives."""
 
     study: str
     by: str | None  # the sweep of the driver that does it; None for somebody who drives nothing
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> int:
         if self.by is not None:

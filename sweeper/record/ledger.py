@@ -7,6 +7,7 @@ future that resolves when it is durable, in order of submission.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -39,7 +40,7 @@ from sweeper.record.request import Answered, open_requests
 from sweeper.record.run_rows import text
 from sweeper.record.spool import taken_in
 from sweeper.record.storage import Storage
-from sweeper.record.tables import runs
+from sweeper.record.tables import runs, sweeps
 from sweeper.record.writer import FAREWELL_S
 from sweeper.trial import Answer, Event, Request, TrialSpec
 
@@ -88,6 +89,8 @@ class LastRun:
     run: str
     attempt: int
     folder: str
+    artifacts: str | None  # URL of its sweep's artifact store, secrets masked
+    collect: tuple[str, ...]  # its sweep's patterns of what is kept of the folder
 
 
 class Record:
@@ -222,6 +225,10 @@ def _columns(sweep: Sweep) -> dict[str, object]:
 
 def _last_run(connection: Connection, study: str, number: int) -> LastRun | None:
     of_trial = (runs.c.study == study) & (runs.c.number == number)
-    query = select(runs.c.run, runs.c.attempt, runs.c.folder).where(of_trial).order_by(runs.c.attempt.desc())
-    row = connection.execute(query.limit(1)).one_or_none()
-    return None if row is None else LastRun(*row)
+    columns = (runs.c.run, runs.c.attempt, runs.c.folder, sweeps.c.artifacts, sweeps.c.settings)
+    query = select(*columns).outerjoin_from(runs, sweeps, sweeps.c.sweep == runs.c.sweep).where(of_trial)
+    row = connection.execute(query.order_by(runs.c.attempt.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    patterns = json.loads(row.settings or "{}").get("collect")
+    return LastRun(row.run, row.attempt, row.folder, row.artifacts, tuple(patterns or ()))

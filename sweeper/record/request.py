@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select, update
 
 from sweeper.errors import NotFound
-from sweeper.record.batch import Batch
+from sweeper.record.batch import Batch, Blind
 from sweeper.record.lease import Holder, holders
 from sweeper.record.tables import requests
 from sweeper.trial import Answer, Request
@@ -31,7 +31,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Blind):
     """A request to each living driver of a study, or to one; gives them. NotFound where there is none."""
 
     study: str
@@ -40,9 +40,6 @@ class Ask:
     user: str
     host: str
     sweep: str | None = None  # of the one driver
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> list[Asked]:
         alive, _ = holders(batch.connection, self.study)
@@ -68,14 +65,11 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Blind):
     """A driver's answer; the first one stands."""
 
     request: str
     answer: Answer
-
-    def prepare(self, batch: Batch) -> None:
-        pass
 
     def apply(self, batch: Batch) -> None:
         mine = (requests.c.request == self.request) & requests.c.answered_at.is_(None)

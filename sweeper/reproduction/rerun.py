@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
-import getpass
 import json
 import os
 import pickle
-import shlex
-import socket
-import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,14 +19,18 @@ from optuna.distributions import json_to_distribution
 from sweeper.config.compose import Composer
 from sweeper.config.recipe import Recipe
 from sweeper.config.resolve import resolve
+from sweeper.errors import ArtifactError
 from sweeper.history import History, TrialDetail
-from sweeper.lone import LoneRun, Point
+from sweeper.history.connection import shown
+from sweeper.lone import LoneRun, Origin, Point, launched
 from sweeper.objective import Objective
 from sweeper.provenance.artifact import CONFIG, LOG
+from sweeper.provenance.package import without_own_code
 from sweeper.provenance.rebuild import snapshot_of
-from sweeper.provenance.secret import MASK, masked, masked_arguments
+from sweeper.provenance.secret import MASK, masked
+from sweeper.provenance.store import open_store
 from sweeper.provenance.variable import is_portable, variables
-from sweeper.record import Code, Sweep, process
+from sweeper.record import Code, Sweep
 from sweeper.reproduction import difference
 from sweeper.reproduction.prepare import Recorded
 from sweeper.reproduction.replay import Replay
@@ -99,6 +99,8 @@ class _Rerun:
             lambda number: dataclasses.replace(self._spec, number=number),
             _point(self._trial),
         )
+        with contextlib.suppress(ArtifactError):  # a store that can only be read keeps nothing of this run either
+            open_store(self._request.artifacts).sign(shown(self._request.storage))
         try:
             ended = asyncio.run(self._replay(run).conduct(self._app))
             run.end(ended)
@@ -144,7 +146,8 @@ class _Environment:
     def heard(self, event: Captured) -> None:
         if self._recorded is None or event.document is None:
             return
-        found = difference.differences(self._recorded.document, event.document)
+        then, now = without_own_code([self._recorded.document, event.document])
+        found = difference.differences(then, now)
         self.differs = tuple(difference.told((path, old, new) for path, old, new in found if _tells(path, old, new)))
 
 
@@ -210,25 +213,11 @@ def _objective(history: History, study: str) -> Objective:
 
 
 def _launch(request: Request, recorded: Recorded) -> Sweep:
-    return Sweep(
-        sweep=uuid.uuid4().hex,
-        study=f"reproduced/{recorded.run.study}",
-        command=shlex.join(masked_arguments(["python", *sys.orig_argv[1:]])),
-        settings=json.dumps({"reproduces": recorded.run.run, "tolerance": request.tolerance}),
-        space="{}",
-        sampler="none",
-        pruner="none",
-        user=getpass.getuser(),
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        process=process.identity(),
-        n_trials=1,
-        folder=request.folder,
-        started_at=time.time(),
-        code=recorded.run.code,
-        root=request.code,
-        cwd=str(Path.cwd()),
-        artifacts=request.artifacts,
+    return launched(
+        f"reproduced/{recorded.run.study}",
+        {"reproduces": recorded.run.run, "tolerance": request.tolerance},
+        request.folder,
+        Origin(recorded.run.code, request.code, str(Path.cwd()), masked(request.artifacts)),
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ProvenanceError
-from sweeper.provenance.package import normalized
+from sweeper.provenance.package import OWN, normalized
 from sweeper.reproduction.prepare import Recorded
 
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute"})
@@ -49,7 +49,7 @@ def requirements(document: Mapping[str, Any], sweeper: str) -> Iterator[str]:
         origin = document["origins"].get(name, {}) if isinstance(document["origins"], Mapping) else {}
         if name == "sweeper":
             yield sweeper
-        elif name in _TOOLS or origin.get("code") == "the project's own":
+        elif name in _TOOLS or origin.get("code") == OWN:
             continue
         elif origin.get("vcs"):
             yield f"{name} @ {origin['vcs']}+{origin['url']}@{origin['commit']}"

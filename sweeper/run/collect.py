@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sweeper.provenance.artifact import CONFIG, LOG, Kept, checked_kind, files_below, keep, kind_of, name_of
@@ -20,11 +20,12 @@ _HYDRA = ".hydra"
 class Collection:
     """Hands the files of one run to the store; a file that has not changed since is handed over once."""
 
-    def __init__(self, spec: TrialSpec) -> None:
-        self._run = spec.run
-        self._folder = Path(spec.folder)
-        self._url = spec.artifacts
-        self._patterns = spec.collect
+    def __init__(self, run: str, folder: str, store: str, patterns: Sequence[str]) -> None:
+        """`store` is the URL of a store, empty for none; `patterns` are globs of what is kept when the run ends."""
+        self._run = run
+        self._folder = Path(folder)
+        self._url = store
+        self._patterns = patterns
         self._store: Store | None = None
         self._seen: dict[str, tuple[int, int]] = {}  # by name: size and time of the file that was kept
 
@@ -67,15 +68,16 @@ class Collection:
         return name in self._seen and self._seen[name] == _stamp(path)
 
 
-def collect_after_crash(spec: TrialSpec) -> None:
+def collect_after_crash(run: str, folder: str, store: str, patterns: Sequence[str]) -> None:
     """Keep what a run has left whose process died before it could: its journal gets the events, but no end."""
-    path = journal_path(spec.folder, spec.run)
-    events = JournalReader(path, spec.run).read()
-    if not spec.artifacts or (events and isinstance(events[-1], Ended)):
+    path = journal_path(folder, run)
+    events = JournalReader(path, run).read()
+    if not store or not path.exists() or (events and isinstance(events[-1], Ended)):
         return
     journal = Journal(path)
-    for seq, kept in enumerate(Collection(spec).at_end(), start=events[-1].seq + 1 if events else 0):
-        journal.append(saved(spec.run, seq, kept))
+    found = Collection(run, folder, store, patterns).at_end()
+    for seq, kept in enumerate(found, start=events[-1].seq + 1 if events else 0):
+        journal.append(saved(run, seq, kept))
     journal.close()
 
 

@@ -44,7 +44,7 @@ class JournalledRun:
         self._journal = Journal(journal_path(spec.folder, spec.run))
         self._seq = 0
         self._last_step: int | None = None
-        self._collection = Collection(spec)
+        self._collection = Collection(spec.run, spec.folder, spec.artifacts, spec.collect)
         self._began = time.monotonic()
 
     @property

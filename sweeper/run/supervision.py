@@ -204,7 +204,8 @@ class Supervision:
                 self._last_word += sign if self._last_word else sign[sign.index(b"=") :] if b"=" in sign else b""
         if not self._has_ended and self._fence.is_open():
             with contextlib.suppress(OSError):
-                collect_after_crash(self._spec)
+                spec = self._spec
+                collect_after_crash(spec.run, spec.folder, spec.artifacts, spec.collect)
         events = self._reader.read()
         if not self._has_ended and not (events and isinstance(events[-1], Ended)):
             own = self._last_word[1:]

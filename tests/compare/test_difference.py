@@ -57,6 +57,23 @@ def test_an_environment_is_sorted_into_sections() -> None:
     ]
 
 
+def test_a_package_of_the_projects_own_is_the_codes_to_tell() -> None:
+    """The rebuilt code lies in another folder than what was installed from it."""
+    url = "file:///project"
+    old = {"origins": {"mine": {"url": url, "code": "the project's own"}, "other": {"code": {"commit": "a"}}}}
+    new = {
+        "origins": {"mine": {"url": url, "code": {"commit": "c", "branch": "b"}}, "other": {"code": {"commit": "b"}}}
+    }
+    for documents in ([old, new], [new, old]):
+        assert list(differing(environment_differences(documents))) == ["origins.other.code.commit"]
+    assert environment_differences([{"origins": "failed: no answer"}, old])
+
+
+def test_an_empty_mapping_is_no_key_beside_what_another_has_in_it() -> None:
+    assert differing(config_differences([{"a": {}}, {"a": {"b": 1}}])) == {"a.b": (ABSENT, 1)}
+    assert differing(config_differences([{"a": {}}, {"a": 1}])) == {"a": ({}, 1)}
+
+
 def test_what_generators_have_drawn_is_no_difference_of_its_own() -> None:
     old, new = (
         {"seeds": {"numpy": 1}, "generators": {"numpy": "a"}},

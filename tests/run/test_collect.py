@@ -149,7 +149,7 @@ def test_what_a_crash_left_is_collected_behind_what_the_run_had_said(tmp_path: P
     journal.close()
     (Path(spec.folder) / "a.pt").write_bytes(b"weights")
     (Path(spec.folder) / "trial.log").write_text("killed\n")
-    collect_after_crash(spec)
+    collect_after_crash(spec.run, spec.folder, spec.artifacts, spec.collect)
 
     events = JournalReader(journal_path(spec.folder, spec.run), spec.run).read()
     assert [event.seq for event in events] == [0, 1, 2]
@@ -160,7 +160,7 @@ def test_what_a_crash_left_is_collected_behind_what_the_run_had_said(tmp_path: P
 def test_a_run_that_has_said_its_end_is_left_alone(tmp_path: Path) -> None:
     spec = spec_in(tmp_path)
     before = run(spec, lambda folder: None)
-    collect_after_crash(spec)
+    collect_after_crash(spec.run, spec.folder, spec.artifacts, spec.collect)
     assert JournalReader(journal_path(spec.folder, spec.run), spec.run).read() == before
 
 
