@@ -11,7 +11,7 @@ from sweeper import text
 from sweeper.document import ink
 from sweeper.document.best_section import best
 from sweeper.document.course_section import curves, progress, timeline
-from sweeper.document.default_section import against_default
+from sweeper.document.difference_section import against_default, among_best
 from sweeper.document.failure_section import failures
 from sweeper.document.importance_section import importance
 from sweeper.document.origin_section import goal, origin
@@ -32,6 +32,7 @@ def compose(subject: Subject) -> list[Section]:
         timeline(subject),
         failures(subject),
         against_default(subject),
+        among_best(subject),
         rerun(subject),
     ]
     return [section for section in found if section is not None]

@@ -60,6 +60,7 @@ def test_every_section_whose_facts_are_on_record_is_there(page: Page) -> None:
         "#learning-curves",
         "#timeline",
         "#failures",
+        "#what-else-differs-among-the-best",
         "#run-the-best-again",
     ]
     assert len(page.all("svg")) >= 5
@@ -102,6 +103,27 @@ def test_what_the_best_changed_is_told(written: Written) -> None:
     assert "#best-against-the-default" in titles(page)
     start = page.words.index("trial 0")
     assert page.words[start + 1 : start + 10] == ["model.depth", "2", "8", "old", "null", "–", "new", "–", "[1]"]
+
+
+def test_whether_the_best_can_be_compared_is_told(written: Written) -> None:
+    """Two trials of one config, another seed and another torch."""
+    study = written.study("s", ("maximize",))
+    written.our_tables()
+    sweep = written.sweep("s")
+    for number, torch in enumerate(("2.4.0", "2.5.1")):
+        document = json.dumps({"packages": {"torch": torch, "rich": "14.0"}})
+        with written.engine.begin() as connection:
+            row = {"environment": str(number) * 64, "document": document, "captured_at": 1.0}
+            connection.execute(insert(tables.environments), [row])
+        study.add_trial(create_trial(value=1.0 - number, params={}, distributions={}))
+        curves = {"acc": [0.5, 0.7 + number / 10]}
+        written.run("s", number, sweep=sweep, environment=str(number) * 64, config='{"a": 1}', curves=curves)
+    page = report_on(written.url, "s")
+    said = "Beside their parameters, of the 2 best trials: the same: config; different: seed, packages"
+    assert said in page.text and "Their curves part at step 1, first in acc." in page.text
+    start = page.words.index("torch")
+    assert page.words[start - 1 : start + 3] == ["packages", "torch", "2.4.0", "2.5.1"]
+    assert "rich" not in page.words and "sweeper compare s/0 s/1 --all" in page.text
 
 
 def test_the_page_needs_no_network_and_runs_nothing(page: Page) -> None:
