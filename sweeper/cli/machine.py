@@ -109,15 +109,18 @@ def flattened(record: Mapping[str, object], prefix: str = "") -> dict[str, objec
 
 
 def cell(found: object) -> str:
-    """One cell: empty for None, and a ' before what a spreadsheet could take for a formula."""
+    """One cell: empty for None, and a ' before what a spreadsheet could take for a formula.
+
+    A carriage return becomes a line's end: the writer does not quote it, and readers take it for the end of a row.
+    """
     if found is None:
         return ""
     if isinstance(found, bool):
         return json.dumps(found)
     text = str(found)
     if text.startswith(_FORMULA) and not _is_number(text):
-        return f"'{text}"
-    return text
+        text = f"'{text}"
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _is_number(text: str) -> bool:
