@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def readable(found: object) -> str:
+    """Text of any number of lines for a page, each `printable`: nothing in it turns the direction or hides the rest."""
+    return "\n".join(printable(line) for line in str(found).splitlines())
+
+
 def shorten(text: str, width: int) -> str:
     """At most `width` characters, the middle left out: the ends of paths and names tell most."""
     if len(text) <= width:

@@ -94,12 +94,23 @@ def _write_one(row: ArtifactRow, target: Path, store: Store) -> None:
         beside.unlink(missing_ok=True)
 
 
-def print_to(row: ArtifactRow, stream: BinaryIO, store_url: str | None) -> None:
-    """Write one file's content to a stream. Raises NotFound."""
+def opened(row: ArtifactRow, store_url: str | None) -> BinaryIO:
+    """One file's content, to be read and closed. Raises NotFound."""
     if row.sha256 is None:
         raise NotFound(f"{row.name} could not be kept when it was saved: {row.error}")
-    with store_for(row.store, store_url).open(row.sha256) as content:
+    return store_for(row.store, store_url).open(row.sha256)
+
+
+def print_to(row: ArtifactRow, stream: BinaryIO, store_url: str | None) -> None:
+    """Write one file's content to a stream. Raises NotFound."""
+    with opened(row, store_url) as content:
         shutil.copyfileobj(content, stream)
+
+
+def beginning(sha256: str, store_url: str | None, given: str | None, most: int) -> str:
+    """The first `most` bytes of a text in a store. Raises NotFound."""
+    with store_for(store_url, given).open(sha256) as content:
+        return content.read(most).decode("utf-8", "replace")
 
 
 def _is_meant(name: str, asked: str) -> bool:

@@ -31,6 +31,7 @@ from sweeper.cli.search import search
 from sweeper.cli.show import show
 from sweeper.cli.stop import stop
 from sweeper.cli.tag import note, tag
+from sweeper.cli.ui import ui
 from sweeper.cli.verify import verify
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DRIVING = (launch, resume, stop, pause, extend, scale, enqueue, kill)
-_LOOKING = (ls, show, best, importance, report, compare, search)
+_LOOKING = (ls, show, best, importance, report, compare, search, ui)
 _KEEPING = (tag, note, artifacts, get, verify, gc, export, bundle)
 for verb in (*_DRIVING, *_LOOKING, *_KEEPING):
     app.command()(verb)

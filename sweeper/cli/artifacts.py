@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper import text
-from sweeper.cli import machine
+from sweeper import machine, text
 from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form, next_commands, quoted
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper import text
-from sweeper.cli import machine
+from sweeper import machine, text
 from sweeper.cli.option import DEFAULT_STORAGE, Artifacts, Json, Storage
 from sweeper.cli.screen import Screen
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from sweeper import text
-from sweeper.cli import code_page, machine
+from sweeper import answer, machine, text
+from sweeper.cli import code_page
 from sweeper.cli.option import DEFAULT_STORAGE, Artifacts, Csv, Form, Json, Storage, form, next_commands, quoted
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table
@@ -39,12 +39,12 @@ def compare(
     found = find(history, trials)
     rows = found.all if all_keys else found.differences
     if asked is Form.CSV:
-        machine.print_csv(list(_csv_records(found, rows)), columns=("section", "key"))
+        machine.print_csv(list(answer.comparison_rows(found, rows)), columns=("section", "key"))
         return
     patches = code_patches(found, artifacts) if diff else []
     if asked is Form.JSON:
         code = {"code_diffs": [machine.record(patch) for patch in patches]} if diff else {}
-        machine.print_json(_record(found, rows) | code)
+        machine.print_json(answer.comparison(found, rows) | code)
         return
     screen = Screen()
     _show(found, rows, screen)
@@ -126,58 +126,3 @@ def _cell(value: Any, screen: Screen) -> str:
     from sweeper.compare import ABSENT
 
     return MISSING if value is ABSENT else screen.value(value)
-
-
-def _record(found: Comparison, rows: Sequence[Difference]) -> dict[str, object]:
-    parting = found.parting
-    return {
-        "runs": [_side_record(side) for side in found.sides],
-        "headline": found.headline,
-        "parts_at": None if parting is None else {"step": parting.parts_at, "metric": parting.name},
-        "differences": [
-            {
-                "section": row.section,
-                "key": row.key,
-                "is_param": row.is_param,
-                "values": [_plain(value) for value in row.values],
-                "present": [not _is_absent(value) for value in row.values],
-            }
-            for row in rows
-        ],
-        "metrics": [machine.record(row) for row in found.metrics],
-    }
-
-
-def _side_record(side: Side) -> dict[str, object]:
-    return {
-        "name": side.name,
-        "run": side.run.run,
-        "attempt": side.run.attempt,
-        "state": side.trial.state,
-        "values": side.trial.values,
-        "runtime_s": side.run.runtime_s,
-        "peak_rss_bytes": side.run.peak_rss_bytes,
-        "peak_gpu_memory_bytes": side.run.peak_gpu_memory_bytes,
-        "gpu_seconds": side.run.gpu_seconds,
-        "energy_j": side.run.energy_j,
-    }
-
-
-def _csv_records(found: Comparison, rows: Sequence[Difference]) -> Iterable[dict[str, object]]:
-    names = [side.name for side in found.sides]
-    for metric in found.metrics:
-        for what, values in (("last", metric.last), ("best", metric.best)):
-            yield {"section": f"metric {what}", "key": metric.name, **dict(zip(names, values, strict=True))}
-    for row in rows:
-        cells = [_plain(value) for value in row.values]
-        yield {"section": row.section, "key": row.key, **dict(zip(names, cells, strict=True))}
-
-
-def _plain(value: Any) -> Any:
-    return None if _is_absent(value) else value
-
-
-def _is_absent(value: Any) -> bool:
-    from sweeper.compare import ABSENT
-
-    return value is ABSENT

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper.cli import machine
+from sweeper import machine
 from sweeper.cli.option import DEFAULT_STORAGE, Json, Storage, Study
 from sweeper.cli.screen import Screen
 from sweeper.errors import ConfigError

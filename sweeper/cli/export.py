@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper import text
-from sweeper.cli import machine
+from sweeper import machine, text
 from sweeper.cli.option import DEFAULT_STORAGE, Storage
 
 

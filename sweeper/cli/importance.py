@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper.cli import importance_page, machine
+from sweeper import machine
+from sweeper.cli import importance_page
 from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
 from sweeper.cli.screen import Screen
 from sweeper.errors import ConfigError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sweeper.cli import machine
+from sweeper import machine
 from sweeper.cli.screen import Screen
 from sweeper.errors import LaunchError
 from sweeper.text import printable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper.cli import machine, study_page, trial_page, why_page
+from sweeper import answer, machine
+from sweeper.cli import study_page, trial_page, why_page
 from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
 from sweeper.cli.screen import Screen
 from sweeper.errors import ConfigError
@@ -44,18 +45,20 @@ def _show_study(history: History, name: str, storage: str, asked: Form) -> None:
     if asked is Form.TEXT:
         study_page.show(history, name, storage, Screen())
     elif asked is Form.JSON:
-        machine.print_json(study_page.record(history, name))
+        machine.print_json(
+            answer.study(history, name) | {"trials": [machine.record(row) for row in history.trials(name)]}
+        )
     else:
-        machine.print_csv(study_page.trial_records(history, name), columns=("number", "state"))
+        machine.print_csv(answer.trials(history, name), columns=("number", "state"))
 
 
 def _show_trial(history: History, name: TrialName, storage: str, asked: Form) -> None:
     if asked is Form.TEXT:
         trial_page.show(history, name, storage, Screen())
     elif asked is Form.JSON:
-        machine.print_json(trial_page.record(history, name))
+        machine.print_json(answer.trial(history, name))
     else:
-        points = trial_page.points(history, name)
+        points = answer.points(history, name)
         machine.print_csv(points, columns=("run", "name", "step", "value", "time"))
 
 

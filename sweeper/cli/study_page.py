@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sweeper import text
-from sweeper.cli import machine
 from sweeper.cli.best import best_table, nothing_yet
 from sweeper.cli.ls import goal
 from sweeper.cli.option import next_commands, quoted
@@ -52,25 +51,6 @@ def show(history: History, name: str, storage: str, screen: Screen) -> None:
         screen.line()
         verbs = [f"best {quoted(name)}", f"show {quoted(f'{name}/{newest[-1].number}')}"]
         screen.facts(next_commands(verbs, storage, history.where))
-
-
-def record(history: History, name: str) -> dict[str, object]:
-    """The same for programs, with all trials."""
-    return {
-        **machine.record(history.study(name)),
-        "failures": history.failures(name),
-        "test_looks": machine.record(history.test_looks(name)),
-        "space": history.space(name),
-        "launches": [machine.record(sweep) for sweep in history.sweeps(name)],
-        "trials": [machine.record(trial) for trial in history.trials(name)],
-    }
-
-
-def trial_records(history: History, name: str) -> list[dict[str, object]]:
-    """A flat record for each trial."""
-    objectives = history.study(name).objectives
-    records = [machine.record(trial) for trial in history.trials(name)]
-    return [{**found, "values": dict(zip(objectives, found["values"] or (), strict=False))} for found in records]
 
 
 def _facts(history: History, study: StudyRow, failures: Mapping[str, int]) -> list[tuple[str, str | Text]]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sweeper import text
-from sweeper.cli import machine, origin_facts
-from sweeper.cli.log import tail
+from sweeper import origin, text
+from sweeper.archive.log import LOG, tail
 from sweeper.cli.option import next_commands, quoted
 from sweeper.cli.screen import Screen, state
 from sweeper.cli.table import MISSING, Column, Table
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from sweeper.compare import Difference
     from sweeper.history import ArtifactRow, BestRow, Curve, History, RunRow, StudyRow, TrialDetail, TrialName
 
-_LOG = "trial.log"
+
 _LOG_LINES = 15
 _DIFFERENCES = 15
 _ALWAYS_KEPT = ("log", "config")
@@ -40,7 +39,7 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
     screen.facts(
         [*_facts(study, trial, best, screen), *_labels(history, name), *(_run_facts(run, trial) if run else ())]
     )
-    if run and (made_of := list(origin_facts.facts(history, run))):
+    if run and (made_of := list(origin.facts(history, run))):
         screen.heading("what it was made of")
         screen.facts(made_of)
     if len(trial.runs) > 1:
@@ -65,29 +64,6 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
     screen.line()
     verbs = [f"best {quoted(study.name)}", f"show {quoted(str(name))} --json"]
     screen.facts(next_commands(verbs, storage, history.where))
-
-
-def record(history: History, name: TrialName) -> dict[str, object]:
-    """The same for programs: the whole record of the trial, and the last metrics of each of its runs."""
-    trial = history.trial(name.study, name.number)
-    found = machine.record(trial)
-    for run in found["runs"]:
-        run["metrics"] = history.last_metrics(run["run"])
-        run["test_metrics"] = {name: machine.record(test) for name, test in history.test_metrics(run["run"]).items()}
-        run["artifacts"] = [machine.record(row) for row in history.artifacts(run["run"])]
-        run["data"] = [machine.record(row) for row in history.data(run["run"])]
-    tags, note = history.tags(name.study).get(name.number, ()), history.note(name.study, name.number)
-    return {"study": name.study, **found, "tags": tags, "note": note}
-
-
-def points(history: History, name: TrialName) -> list[dict[str, object]]:
-    """Every point of every metric of the trial's runs."""
-    return [
-        {"run": run.run, "name": metric, "step": step, "value": value, "time": text.iso(moment)}
-        for run in history.trial(name.study, name.number).runs
-        for metric, curve in history.curves(run.run).items()
-        for step, value, moment in zip(curve.steps, curve.values, curve.times, strict=True)
-    ]
 
 
 def _another_best(history: History, study: StudyRow, trial: TrialDetail) -> BestRow | None:
@@ -256,7 +232,7 @@ def _show_end(run: RunRow, screen: Screen) -> None:
     if run.traceback:
         screen.heading("traceback")
         screen.block(text.printable(line) for line in run.traceback.splitlines())
-    path = Path(run.folder) / _LOG
+    path = Path(run.folder) / LOG
     lines = tail(path, _LOG_LINES)
     if lines is None:
         screen.line()

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeper import text
-from sweeper.cli import machine
+from sweeper import machine, text
 from sweeper.cli.artifacts import shown_digest
 from sweeper.cli.option import DEFAULT_STORAGE, Artifacts, Csv, Form, Json, Storage, form
 from sweeper.cli.screen import Screen

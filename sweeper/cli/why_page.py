@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sweeper import text
-from sweeper.cli import machine
+from sweeper import machine, text
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table
 

@@ -27,14 +27,14 @@ def _section(subject: Subject, what: Question, i: int) -> Section:
     several = len(subject.questions) > 1
     return Section(
         title=f"What mattered for {what.name}" if several else "What mattered",
-        lead=_advised(advice),
+        lead=advised(advice),
         drawings=_drawings(subject, what, found, f"-{i}" if several else ""),
         notes=found.notes,
         anchor=f"importance-{i}",
     )
 
 
-def _advised(advice: Sequence[Advice]) -> list[str]:
+def advised(advice: Sequence[Advice]) -> list[str]:
     """What to do next time; all that may be frozen in one sentence."""
     sentences = [f"Next time: {piece.sentence}." for piece in advice if piece.move != Move.FREEZE]
     frozen = [f"{piece.parameter} (at {piece.value})" for piece in advice if piece.move == Move.FREEZE]

@@ -42,27 +42,46 @@ class Ruler:
     ticks: Sequence[tuple[float, str]]
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A line for each trial through its places on the rulers."""
+
+    numbers: Sequence[int]  # of the trials
+    rulers: Sequence[Ruler]
+    ranks: NDArray[np.int64]  # (trials,); 0 is the best
+
+
 def draw_parallel(trials: Sequence[FrozenTrial], what: Question, order: Sequence[str]) -> Figure | None:
     """Lines over the parameters of `order`; None where fewer than two trials have a value, or none a parameter."""
+    drawn = lines(trials, what, order)
+    if drawn is None:
+        return None
+    with style():
+        figure = Figure(figsize=(WIDTH, HEIGHT))
+        axes = figure.add_subplot()
+        _lines(figure, axes, drawn)
+        _draw_rulers(axes, drawn.rulers)
+        headline(figure, gist(len(drawn.numbers), sum(trial.state == TrialState.COMPLETE for trial in trials)))
+    return figure
+
+
+def lines(trials: Sequence[FrozenTrial], what: Question, order: Sequence[str]) -> Lines | None:
+    """What is drawn; None where fewer than two trials have a value, or none a parameter."""
     kept = _kept(trials, what)
     names = [name for name in order if any(name in trial.params for trial in kept)][:MOST_AXES]
     if len(kept) < 2 or not names:
         return None
     values = np.array([what.target(trial) for trial in kept], dtype=np.float64)
     rulers = [*(_parameter(name, kept) for name in names), _numbers(what.name, values.tolist(), is_log=False)]
-    with style():
-        figure = Figure(figsize=(WIDTH, HEIGHT))
-        axes = figure.add_subplot()
-        _lines(figure, axes, rulers, values, what)
-        _draw_rulers(axes, rulers)
-        headline(figure, _gist(kept, trials))
-    return figure
+    sign = -1 if what.direction == StudyDirection.MAXIMIZE else 1
+    ranks = np.argsort(np.argsort(sign * values, kind="stable"), kind="stable")
+    return Lines([trial.number for trial in kept], rulers, ranks)
 
 
-def _gist(kept: Sequence[FrozenTrial], trials: Sequence[FrozenTrial]) -> str:
-    complete = sum(trial.state == TrialState.COMPLETE for trial in trials)
-    drawn = text.count(len(kept), "trial") if len(kept) == complete else f"The best {len(kept)} of {complete} trials"
-    return f"{drawn}, each a line through its parameters; the best {min(BEST, len(kept))} are drawn strong"
+def gist(drawn: int, complete: int) -> str:
+    """What the figure says, in one line."""
+    which = text.count(drawn, "trial") if drawn == complete else f"The best {drawn} of {complete} trials"
+    return f"{which}, each a line through its parameters; the best {min(BEST, drawn)} are drawn strong"
 
 
 def _kept(trials: Sequence[FrozenTrial], what: Question) -> list[FrozenTrial]:
@@ -121,17 +140,16 @@ def _word(word: str) -> str:
     return plain(text.shorten(word, 16))
 
 
-def _lines(figure: Figure, axes: Axes, rulers: Sequence[Ruler], values: Floats, what: Question) -> None:
+def _lines(figure: Figure, axes: Axes, drawn: Lines) -> None:
     """All lines, the worst first; coloured by rank, so that one wild value does not take all the colours."""
-    sign = -1 if what.direction == StudyDirection.MAXIMIZE else 1
-    ranks = np.argsort(np.argsort(sign * values, kind="stable"), kind="stable")
-    goodness = 1 - ranks / max(len(values) - 1, 1)
-    table = np.stack([np.nan_to_num(ruler.places, nan=ABSENT) for ruler in rulers], axis=1)
-    across = np.arange(len(rulers))
+    ranks = drawn.ranks
+    goodness = 1 - ranks / max(len(ranks) - 1, 1)
+    table = np.stack([np.nan_to_num(ruler.places, nan=ABSENT) for ruler in drawn.rulers], axis=1)
+    across = np.arange(len(drawn.rulers))
     order = np.argsort(goodness, kind="stable")
     segments = [np.column_stack((across, table[i])) for i in order]
     is_best = ranks[order] < BEST
-    lines = LineCollection(
+    collection = LineCollection(
         segments,
         array=goodness[order],
         cmap="viridis_r",
@@ -139,7 +157,7 @@ def _lines(figure: Figure, axes: Axes, rulers: Sequence[Ruler], values: Floats, 
         linewidths=np.where(is_best, 1.8, 0.7).tolist(),
         alpha=np.where(is_best, 1.0, 0.35).tolist(),
     )
-    axes.add_collection(lines)
+    axes.add_collection(collection)
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), "viridis_r"), ax=axes, ticks=[0, 1], pad=0.06, fraction=0.03)
     bar.ax.set_yticklabels(["worst", "best"])
 

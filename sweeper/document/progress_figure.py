@@ -50,12 +50,16 @@ def draw_progress(trials: Sequence[FrozenTrial], what: Question) -> Figure:
 
 def gist(trials: Sequence[FrozenTrial], what: Question) -> str:
     """What the figure says, in one line."""
-    complete = _points(trials, TrialState.COMPLETE, what)
+    return told(_points(trials, TrialState.COMPLETE, what), [trial.number for trial in trials], what)
+
+
+def told(complete: Points, numbers: Sequence[int], what: Question) -> str:
+    """The same of the values of complete trials, and the numbers of all that have ended."""
     if not len(complete) or what.direction is None:
         return f"{text.count(len(complete), 'value')} of {short(what.name, LONGEST_NAME)}"
     sign = -1 if what.direction == StudyDirection.MAXIMIZE else 1
     best = complete[np.argmin(sign * complete[:, 1])]
-    since = sum(trial.number > best[0] for trial in trials)
+    since = sum(number > best[0] for number in numbers)
     after = f"; {text.count(since, 'trial')} since brought nothing better" if since else ""
     return f"Best {short(what.name, LONGEST_NAME)} {text.number(best[1])} in trial {best[0]:.0f}{after}"
 

@@ -47,7 +47,7 @@ def render(subject: Subject, sections: Sequence[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["clean"] = _clean
+    environment.filters["clean"] = text.readable
     environment.filters["inline"] = inline
     return environment.get_template("report.html").render(
         title=subject.study.name,
@@ -87,8 +87,3 @@ def _keys(subject: Subject) -> list[tuple[str, str]]:
     if study.counts["RUNNING"]:
         keys.append(("still running", str(study.counts["RUNNING"])))
     return keys
-
-
-def _clean(found: str) -> str:
-    """Text without characters that would bend the page: control characters, marks that turn the direction."""
-    return "\n".join(text.printable(line) for line in str(found).splitlines())

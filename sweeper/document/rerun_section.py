@@ -43,7 +43,11 @@ def _reproduction(subject: Subject, run: RunRow) -> list[tuple[str, str]]:
 
 def _command(subject: Subject, run: RunRow) -> str:
     """The app itself, with the overrides that made this trial's config."""
-    launched = next((sweep.command for sweep in subject.sweeps if sweep.sweep == run.sweep), "")
+    return app_command(next((sweep.command for sweep in subject.sweeps if sweep.sweep == run.sweep), ""), run)
+
+
+def app_command(launched: str, run: RunRow) -> str:
+    """The app with the overrides of a run, its script named as in the command that launched the sweep."""
     return shlex.join(["python", _script(launched), *run.overrides])
 
 

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 from sweeper.document.lane import Session, Stay, sessions
 from sweeper.history import BestRow, History, RunRow, SpanRow, StudyRow, SweepRow
 from sweeper.history.question import Question, question
+from sweeper.history.survey import ELSEWHERE
 
 BEST = 10  # trials in the table of the best
 
@@ -54,20 +55,14 @@ class Subject:
     @cached_property
     def sessions(self) -> list[Session]:
         """When attempts ran, and trials that sweeper did not run; what runs still ends now."""
-        newest = {span.number: span.attempt for span in self.spans}
-        stays = [
-            Stay(span.number, span.state, _place(span), span.started_at, self._end(span.started_at, span.ended_at))
-            for span in self.spans
-            if span.ended_at is not None or span.attempt == newest[span.number]
+        known = {span.number for span in self.spans}
+        rows = self.history.trials(self.study.name, states=("COMPLETE", "PRUNED", "FAIL", "RUNNING"))
+        others = [
+            SpanRow(row.number, 0, row.state, ELSEWHERE, (), row.started_at, row.ended_at)
+            for row in rows
+            if row.started_at is not None and row.number not in known
         ]
-        for row in self.history.trials(self.study.name, states=("COMPLETE", "PRUNED", "FAIL", "RUNNING")):
-            if row.started_at is not None and row.number not in newest:
-                end = self._end(row.started_at, row.ended_at)
-                stays.append(Stay(row.number, row.state, "trials", row.started_at, end))
-        return sessions(stays)
-
-    def _end(self, start: float, end: float | None) -> float:
-        return max(start, self.now if end is None else end)
+        return sessions(stays([*self.spans, *others], self.now))
 
     @cached_property
     def best_run(self) -> RunRow | None:
@@ -75,6 +70,18 @@ class Subject:
         if not self.best or self.best[0].run is None:
             return None
         return self.history.run(self.best[0].run)
+
+
+def stays(spans: Sequence[SpanRow], now: float) -> list[Stay]:
+    """When each attempt ran: the newest without an end until now, an earlier one whose end nobody heard not at all."""
+    newest: dict[int, int] = {}
+    for span in spans:
+        newest[span.number] = max(span.attempt, newest.get(span.number, 0))
+    return [
+        Stay(span.number, span.state, _place(span), span.started_at, max(span.started_at, span.ended_at or now))
+        for span in spans
+        if span.ended_at is not None or span.attempt == newest[span.number]
+    ]
 
 
 def _place(span: SpanRow) -> str:

@@ -131,6 +131,12 @@ def parse(text: str) -> Condition:
     return _condition(tree)
 
 
+def field(text: str) -> Field:
+    """Read the name of a field alone: everything after the first dot is the key. Raises QueryError."""
+    kind, dot, key = text.partition(".")
+    return _checked(Field(kind, key if dot else None))
+
+
 @functools.cache
 def _parser() -> Any:
     import lark
@@ -164,8 +170,7 @@ def _field(tree: Any) -> Field:
         if not name.endswith("."):
             raise QueryError(f"{name} {tree.children[1]}: an operator is missing between them, such as = or >")
         return _checked(Field(name[:-1], _unquoted(tree.children[1])))
-    kind, dot, key = name.partition(".")
-    return _checked(Field(kind, key if dot else None))
+    return field(name)
 
 
 def _checked(field: Field) -> Field:

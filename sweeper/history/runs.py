@@ -162,7 +162,10 @@ def spans(connection: Connection, study: str) -> list[SpanRow]:
 
 def metric_names(connection: Connection, study: str) -> list[str]:
     """The metrics that the study's newest runs have."""
-    run_ids = [run.id for run in last_of(connection, study).values()][-_NAMING_RUNS:]
+    if not has_our_tables(connection):
+        return []
+    query = select(table.c.id).where(table.c.study == study).order_by(table.c.number.desc(), table.c.attempt.desc())
+    run_ids = connection.execute(query.limit(_NAMING_RUNS)).scalars().all()
     return sorted({name for found in last_metrics(connection, run_ids).values() for name in found})
 
 

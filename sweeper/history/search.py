@@ -38,7 +38,7 @@ from sweeper.history.schema import studies as study_table
 from sweeper.history.schema import trial_params, trial_values, trials
 from sweeper.record.tables import artifacts, code, data, environments, metrics, runs, sweeps, tags, test_metrics
 
-_TEXTS = {
+TEXTS = {
     "study": study_table.c.study_name,
     "failure": runs.c.failure,
     "error": runs.c.error,
@@ -49,7 +49,7 @@ _TEXTS = {
     "code.commit": code.c.commit,
     "code.branch": code.c.branch,
 }
-_NUMBERS = {
+NUMBERS = {
     "number": trials.c.number,
     "seed": runs.c.seed,
     "attempt": runs.c.attempt,
@@ -63,7 +63,7 @@ _NUMBERS = {
 
 def find(connection: Connection, condition: Condition, limit: int) -> list[tuple[str, int, int, int | None]]:
     """Matching trials by study and number: study, number, trial id, and the id of the newest run."""
-    search = _Search(connection)
+    search = Search(connection)
     query = search.base().where(search.sql(condition)).order_by(study_table.c.study_name, trials.c.number).limit(limit)
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
@@ -72,8 +72,8 @@ def hits(connection: Connection, condition: Condition, limit: int) -> list[Hit]:
     """Matching trials with what lists show of them."""
     found = find(connection, condition, limit)
     gathered = trial_rows.gather_ids(connection, [trial_id for _, _, trial_id, _ in found])
-    last = run_rows.last_metrics(connection, [run_id for *_, run_id in found if run_id is not None])
-    names = run_rows.names_of(connection, list(last))
+    metrics_of = run_rows.last_metrics(connection, [run_id for *_, run_id in found if run_id is not None])
+    names = run_rows.names_of(connection, list(metrics_of))
     tags_of = {study: label.tags_in(connection, study) for study in {study for study, *_ in found}}
     return [
         Hit(
@@ -82,7 +82,7 @@ def hits(connection: Connection, condition: Condition, limit: int) -> list[Hit]:
             state=gathered[trial_id].state,
             values=tuple(gathered[trial_id].values) or None,
             params=gathered[trial_id].params,
-            metrics=last.get(run_id, {}) if run_id is not None else {},
+            metrics=metrics_of.get(run_id, {}) if run_id is not None else {},
             tags=tags_of[study].get(number, ()),
             run=names.get(run_id) if run_id is not None else None,
         )
@@ -90,15 +90,17 @@ def hits(connection: Connection, condition: Condition, limit: int) -> list[Hit]:
     ]
 
 
-class _Search:
+class Search:
+    """Conditions and columns of one database as SQL, over trials with their newest run."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._has_ours = has_our_tables(connection)
+        self.has_ours = has_our_tables(connection)
 
     def base(self) -> Select[Any]:
         source = trials.join(study_table, study_table.c.study_id == trials.c.study_id)
         columns = (study_table.c.study_name, trials.c.number, trials.c.trial_id)
-        if not self._has_ours:
+        if not self.has_ours:
             return select(*columns, null()).select_from(source)
         later = runs.alias("later")
         is_later = (later.c.study == runs.c.study) & (later.c.number == runs.c.number)
@@ -127,22 +129,22 @@ class _Search:
             return _state(sign, value)
         if field.kind == "params":
             return self._param(field.key or "", sign, value)
-        if not self._has_ours and field.kind not in ("study", "number", "value", "values"):
+        if not self.has_ours and field.kind not in ("study", "number", "value", "values"):
             return literal(True) if (sign, value) == ("=", None) else false()
-        if name in _TEXTS:
-            return _text(_TEXTS[name], sign, value)
-        if name in _NUMBERS:
-            return _number(name, _NUMBERS[name], sign, value)
+        if name in TEXTS:
+            return _text(TEXTS[name], sign, value)
+        if name in NUMBERS:
+            return _number(name, NUMBERS[name], sign, value)
         return self._further(field, sign, value)
 
     def _further(self, field: Field, sign: str, value: Value) -> ColumnElement[bool]:
         match field.kind:
             case "value" | "values":
-                return _number(str(field), self._objective(field.key), sign, value)
+                return _number(str(field), self.objective(field.key), sign, value)
             case "metrics":
-                return _number(str(field), _last(metrics, field.key, metrics.c.step), sign, value)
+                return _number(str(field), last(metrics, field.key, metrics.c.step), sign, value)
             case "tests":
-                return _number(str(field), _last(test_metrics, field.key, test_metrics.c.seq), sign, value)
+                return _number(str(field), last(test_metrics, field.key, test_metrics.c.seq), sign, value)
             case "data":
                 found = select(data.c.sha256).where(data.c.run_id == runs.c.id, data.c.name == field.key)
                 return _text(found.scalar_subquery(), sign, value)
@@ -157,7 +159,7 @@ class _Search:
                 return self._environment(field.key or "", sign, value)
         return _boolean(str(field), code.c.is_dirty, sign, value)
 
-    def _objective(self, name: str | None) -> ColumnElement[Any]:
+    def objective(self, name: str | None) -> ColumnElement[Any]:
         """The value of an objective, the first where no name is given; each study has names of its own."""
         of_trial = trial_values.c.trial_id == trials.c.trial_id
         which = trial_values.c.objective == 0
@@ -223,7 +225,8 @@ def _chunks(found: list[Any]) -> Iterable[list[Any]]:
     return (found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK))
 
 
-def _last(table: Any, name: str | None, order: ColumnElement[Any]) -> ColumnElement[Any]:
+def last(table: Any, name: str | None, order: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The newest value of that name in a table of measurements, of the run at hand."""
     query = select(table.c.value).where(table.c.run_id == runs.c.id, table.c.name == name)
     return query.order_by(order.desc()).limit(1).scalar_subquery()
 

@@ -106,13 +106,16 @@ def space(connection: Connection, study: lookup.Study) -> dict[str, Mapping[str,
         .order_by(trials.c.number.desc())
         .limit(_TELLING_TRIALS)
     )
+    p = trial_params
     query = (
-        select(trial_params.c.param_name, trial_params.c.distribution_json)
-        .where(trial_params.c.trial_id.in_(newest))
-        .order_by(trial_params.c.param_id)
+        select(p.c.param_name, p.c.distribution_json, func.min(p.c.param_id), func.max(p.c.param_id))
+        .where(p.c.trial_id.in_(newest))
+        .group_by(p.c.param_name, p.c.distribution_json)  # by the database: a few rows instead of one for each value
     )
-    latest = {row.param_name: row.distribution_json for row in connection.execute(query)}
-    return {name: json.loads(text) for name, text in latest.items()}
+    found = connection.execute(query).all()
+    order = dict.fromkeys(name for name, *_ in sorted(found, key=lambda row: row[2]))
+    latest = {name: text for name, text, *_ in sorted(found, key=lambda row: row[3])}
+    return {name: json.loads(latest[name]) for name in order}
 
 
 def system_attributes(connection: Connection, study: lookup.Study) -> dict[str, Any]:

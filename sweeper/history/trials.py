@@ -102,16 +102,23 @@ def detail(connection: Connection, study: Study, number: int) -> TrialDetail:
     )
 
 
-def finished(connection: Connection, study: Study) -> list[FrozenTrial]:
-    """A study's COMPLETE, PRUNED and FAIL trials, equal to what `study.get_trials(states=…)` gives."""
-    return frozen(connection, study, FINISHED)
+def finished(connection: Connection, study: Study, numbers: Collection[int] | None = None) -> list[FrozenTrial]:
+    """A study's COMPLETE, PRUNED and FAIL trials, of `numbers` or all; equal to what `study.get_trials(…)` gives."""
+    return frozen(connection, study, FINISHED, numbers)
 
 
-def frozen(connection: Connection, study: Study, states: Collection[str] | None = None) -> list[FrozenTrial]:
-    """A study's trials, all or those in `states`, equal to what `study.get_trials(states=…)` gives."""
+def frozen(
+    connection: Connection,
+    study: Study,
+    states: Collection[str] | None = None,
+    numbers: Collection[int] | None = None,
+) -> list[FrozenTrial]:
+    """A study's trials, of `numbers` and in `states` or all, equal to what `study.get_trials(states=…)` gives."""
     from optuna.trial import FrozenTrial, TrialState
 
     scope = _in_states(study, states)
+    if numbers is not None:
+        scope &= trials.c.number.in_(numbers)
     found = gather(connection, scope)
     user_attrs = _attrs(connection, trial_user_attributes, scope)
     system_attrs = _attrs(connection, trial_system_attributes, scope)

@@ -10,7 +10,7 @@ from sweeper.document.subject import Subject
 from sweeper.history import History
 
 NOW = 1_700_000_500.0
-EMPTY = {"meta", "link", "br", "img", "path", "use"}
+EMPTY = {"meta", "link", "br", "img", "input", "path", "use"}
 
 
 @dataclass

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import event, insert
 
 from sweeper.history import History
+from sweeper.history.leaderboard import Ask, Order
+from sweeper.history.query import field, parse
 from sweeper.history.schema import trial_params, trial_values, trials
+from sweeper.history.survey import Survey
 from sweeper.record import tables
 from tests.history.database import Written, sqlite_url
 
+Reader = TypeVar("Reader", History, Survey)
 _LARGE = ("trials", "trial_values", "trial_params", "trial_user_attributes", "sweeper_runs", "sweeper_metrics", "m")
 
 QUESTIONS: dict[str, Callable[[History], object]] = {
@@ -28,6 +32,18 @@ QUESTIONS: dict[str, Callable[[History], object]] = {
     "last metrics": lambda history: history.last_metrics(f"{7:032}"),
     "last values": lambda history: history.last_values("s1", "loss"),
     "finished": lambda history: history.finished("s1"),
+}
+
+
+VIEWS: dict[str, Callable[[Survey], object]] = {
+    "page": lambda survey: survey.page("s1", Ask()),
+    "page by a metric": lambda survey: survey.page("s1", Ask(order=Order(field("metrics.loss")))),
+    "page by a parameter": lambda survey: survey.page("s1", Ask(parse("value > 0.5"), Order(field("params.x")))),
+    "points": lambda survey: survey.points("s1"),
+    "some trials": lambda survey: survey.finished("s1", [1, 2, 3]),
+    "curves of some": lambda survey: survey.curves("s1", [1, 2, 3], "loss", 5),
+    "names of metrics": lambda survey: survey.metric_names("s1"),
+    "spans": lambda survey: survey.spans("s1"),
 }
 
 
@@ -64,7 +80,7 @@ def run_of(trial_id: int) -> dict[str, Any]:
     return place | texts | {"attempt": 0, "state": "COMPLETE", "created_at": 0.0}
 
 
-def scans(history: History, ask: Callable[[History], object]) -> list[str]:
+def scans(history: Reader, ask: Callable[[Reader], object]) -> list[str]:
     """The steps of the plans of all that `ask` reads that go through a whole large table."""
     asked: list[tuple[str, Any]] = []
     event.listen(history._engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
@@ -81,6 +97,11 @@ def scans(history: History, ask: Callable[[History], object]) -> list[str]:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_no_large_table_is_read_whole(filled: Written, question: str) -> None:
     assert scans(History(filled.url), QUESTIONS[question]) == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_reads_a_large_table_whole(filled: Written, view: str) -> None:
+    assert scans(Survey(filled.url), VIEWS[view]) == []
 
 
 def test_a_table_that_is_read_whole_would_be_seen(filled: Written) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sweeper.cli.log import tail
+from sweeper.archive.log import tail
 
 
 def test_the_last_lines(tmp_path: Path) -> None:

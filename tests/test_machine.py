@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.cli import machine
+from sweeper import machine
 
 RECORDS = st.dictionaries(
     st.text(max_size=4), st.none() | st.integers() | st.floats() | st.text(max_size=4), max_size=3

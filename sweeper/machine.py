@@ -8,7 +8,6 @@ import datetime
 import io
 import json
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +28,23 @@ def print_json(found: object) -> None:
 
 
 def print_csv(records: Sequence[Mapping[str, object]], columns: Iterable[str] = ()) -> None:
+    """Records as CSV, as `records_csv` gives it."""
+    print(records_csv(records, columns), end="")
+
+
+def records_csv(records: Sequence[Mapping[str, object]], columns: Iterable[str] = ()) -> str:
     """Records as CSV: `columns` first, then further keys as they come, those of mappings dotted."""
     flat = [flattened(record) for record in records]
     header = list(dict.fromkeys([*columns, *(key for record in flat for key in record)]))
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([cell(title) for title in header])
-    for record in flat:
-        writer.writerow([cell(record.get(title)) for title in header])
+    rows: Iterable[Iterable[object]] = (header, *([record.get(title) for title in header] for record in flat))
+    return "".join(row_csv(row) for row in rows)
+
+
+def row_csv(found: Iterable[object]) -> str:
+    """One row of CSV, every cell safe in a spreadsheet."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([cell(value) for value in found])
+    return text.getvalue()
 
 
 def table_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
