@@ -13,8 +13,19 @@ from sweeper.web.address import SIZES, View, trial_address
 from sweeper.web.table import Cell, Column, Table, column, state, value, words
 
 MOST_PARAMS = 6  # columns of parameters where nobody chose
-ALWAYS_OFFERED = ("state", "runtime_s", "failure", "error", "tag", "seed", "node", "attempt", "peak_rss_bytes")
-_NUMBERS = ("number", "value", "values", "metrics", "tests", "runtime_s", "seed", "attempt", "peak_rss_bytes")
+COSTS = ("peak_rss_bytes", "peak_gpu_memory_bytes", "gpu_seconds", "energy_j")
+ALWAYS_OFFERED = ("state", "runtime_s", "failure", "error", "tag", "seed", "node", "attempt", *COSTS)
+_NUMBERS = ("number", "value", "values", "metrics", "tests", "runtime_s", "seed", "attempt", *COSTS)
+
+
+_TITLES = {
+    "number": "trial",
+    "runtime_s": "took",
+    "peak_rss_bytes": "peak memory",
+    "peak_gpu_memory_bytes": "peak GPU memory",
+    "gpu_seconds": "GPU-seconds",
+    "energy_j": "energy (J)",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ def _head(view: View, study: StudyRow, name: str) -> Column:
         name if sorted_as == "descending" else f"-{name}" if sorted_as == "ascending" else _first_sort(study, name)
     )
     kind, _, key = name.partition(".")
-    title = {"number": "trial", "runtime_s": "took", "peak_rss_bytes": "peak memory"}.get(name, name)
+    title = _TITLES.get(name, name)
     if name == "value":
         title = study.objectives[0]
     elif kind in ("params", "metrics", "values", "tests"):
@@ -121,7 +132,7 @@ def _cell(study: StudyRow, line: Line, field: Field) -> Cell:
         case "runtime_s":
             took = found if isinstance(found, float) else _took(line)
             return Cell(text.duration(took)) if took is not None else value(None)
-        case "peak_rss_bytes":
+        case "peak_rss_bytes" | "peak_gpu_memory_bytes":
             return Cell(text.size(found)) if isinstance(found, int) else value(None)
     if isinstance(found, str):
         return words(found)

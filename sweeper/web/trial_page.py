@@ -104,6 +104,8 @@ def _keys(subject: Subject, best: BestRow | None) -> Iterator[tuple[str, str, st
         yield "took" if found.ended_at is not None else "running for", text.duration(ended - found.started_at), ""
     if run is not None and run.peak_rss_bytes is not None:
         yield "peak memory", text.size(run.peak_rss_bytes), ""
+    if run is not None and run.peak_gpu_memory_bytes is not None:
+        yield "peak GPU memory", text.size(run.peak_gpu_memory_bytes), ""
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
