@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hydra._internal.callbacks import Callbacks
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config.recipe import Recipe
 from sweeper.run import job
 from tests.spec import spec_for
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """The job opens a log file; a process of its own would end with it."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    for handler in root.handlers[:]:
+        if handler not in before:
+            root.removeHandler(handler)
+            handler.close()
 
 
 def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path) -> None:

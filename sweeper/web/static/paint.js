@@ -126,15 +126,16 @@ const PAINT = {
     const across = width < 560 ? 1 : width < 1000 ? 2 : Math.min(4, found.panels.length);
     const down = Math.ceil(found.panels.length / across);
     const layout = layoutOf({ grid: { rows: down, columns: across, pattern: "independent", ygap: 0.42, xgap: across > 2 ? 0.16 : 0.12 } });
+    const { xaxis, yaxis } = layout;
     const data = found.panels.map((panel, i) => {
       const n = i ? i + 1 : "";
-      const axis = { ...layout.xaxis, title: { text: plain(panel.name, 26), standoff: 4 }, type: panel.log ? "log" : undefined, nticks: 5, automargin: false };
+      const axis = { ...xaxis, title: { text: plain(panel.name, 26), standoff: 4 }, type: panel.log ? "log" : undefined, nticks: 5, automargin: false };
       if (panel.log) {
         const decades = Math.log10(Math.max(...panel.x) / Math.min(...panel.x));
         Object.assign(axis, { exponentformat: "power", dtick: decades >= 1.5 ? Math.ceil(decades / 4) : undefined });
       }
       layout["xaxis" + n] = axis;
-      layout["yaxis" + n] = { ...layout.yaxis, automargin: false, nticks: 5, title: i % across ? undefined : { text: plain(found.name, 18) } };
+      layout["yaxis" + n] = { ...yaxis, automargin: false, nticks: 5, title: i % across ? undefined : { text: plain(found.name, 18) } };
       return {
         x: panel.x.map((value) => (typeof value === "string" ? plain(value, 24) : value)), y: panel.y, customdata: panel.numbers, type: "scatter", mode: "markers",
         xaxis: "x" + n, yaxis: "y" + n, marker: { color: panel.numbers, colorscale: [[0, colour("pale")], [1, colour("mark")]], size: 5, opacity: 0.85 },
