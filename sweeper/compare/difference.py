@@ -108,7 +108,7 @@ def _aligned(mappings: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple
     for key in dict.fromkeys(key for found in flat for key in found):
         values = tuple(found.get(key, ABSENT) for found in flat)
         # A mapping that is empty in one and not in another is told by what the other has in it
-        if key not in parents or any(value not in ({}, ABSENT) for value in values):
+        if key not in parents or ABSENT not in values or any(value not in ({}, ABSENT) for value in values):
             yield key, values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.compare.difference import (
@@ -115,6 +115,7 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=3), plain, max_size=4))
+@example({"": {}, ".": None})
 def test_a_config_is_the_same_as_itself(config: dict[str, Any]) -> None:
     rows = config_differences([config, config])
     assert len(rows) == len(dict(flattened(config)))
