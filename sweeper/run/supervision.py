@@ -100,7 +100,7 @@ class Supervision:
             if descriptor == self._died:
                 return False
             if descriptor == self._bell.fileno():
-                self._listen(mask)
+                self._listen()
             elif self._meter is not None and descriptor == self._meter.fileno():
                 self._measure()
             elif mask & select.POLLIN:
@@ -138,12 +138,14 @@ class Supervision:
             if message.grace_s > 0:
                 signal_group(self._pid, signal.SIGTERM)
 
-    def _listen(self, mask: int) -> None:
-        if not mask & select.POLLIN:
+    def _listen(self) -> None:
+        sign = b""
+        with contextlib.suppress(ConnectionResetError):  # it left without hearing an answer
+            sign = self._bell.recv(_LONGEST_SIGN)
+        if not sign:
             self._poll.unregister(self._bell.fileno())  # the trial has closed its end; its death will be heard
             return
         self._patience.renew()
-        sign = self._bell.recv(_LONGEST_SIGN)
         if self._last_word or b"=" in sign:
             self._last_word += sign if self._last_word else sign[sign.index(b"=") :]
         if b"!" in sign or self._last_word:
