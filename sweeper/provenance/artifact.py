@@ -27,7 +27,7 @@ _KINDS = {
     LOG: (".log",),
 }
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_YAML_KEY = re.compile(r"([\w.+-]+)[\"']?\s*:")
+_YAML_KEY = re.compile(r"(?<![\w.+-])([\w.+-]+)[\"']?\s*:")
 _NAME_LENGTH = 512
 _LONGEST_LOG = 32 << 20  # bytes kept of a log: its end, where it says how things went
 

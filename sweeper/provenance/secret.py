@@ -29,7 +29,7 @@ _HARMLESS = re.compile(
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^/\s:@'\"]*):(?P<password>[^/\s@'\"]+)@")
 _TOKEN_AS_USER = re.compile(r"(?P<scheme>https?://)[^/\s:@'\"]+@", re.I)
 _ASSIGNED = re.compile(
-    r"(?P<key>[\w.+-]*\w)(?P<is>['\"]?\s*(?:=|:(?!//))\s*)"
+    r"(?<![\w.+-])(?P<key>[\w.+-]*\w)(?P<is>['\"]?\s*(?:=|:(?!//))\s*)"
     r"(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&'\"\])}]+)"
 )
 _SHAPES = re.compile(
@@ -126,6 +126,7 @@ def without_credentials(url: str) -> str:
     return re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s]*@", r"\1", url)
 
 
+@lru_cache(maxsize=4096)
 def is_secret(key: str) -> bool:
     """Whether a value under this key is to be masked whatever it is."""
     name = key.rpartition(".")[2].replace("-", "_")
