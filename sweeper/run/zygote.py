@@ -12,7 +12,6 @@ fresh interpreter for each trial.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import os
 import pickle
@@ -22,17 +21,15 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
 
-from sweeper.config.recipe import Recipe
 from sweeper.provenance import secret
-from sweeper.run import job
 from sweeper.run import meter as metering
 from sweeper.run.app import App, LoadedApp
-from sweeper.run.child import Ties, be_the_trial
+from sweeper.run.fork import Forks
 from sweeper.run.message import Ready
 from sweeper.run.process import become_subreaper, thread_count
 from sweeper.run.rehearsal import rehearse
@@ -50,8 +47,9 @@ def main(descriptor: int, isolation: str) -> None:
     meter = metering.started()
     start: Start
     heed: Heed
+    prepare: Callable[[], None]
     if isolation == Isolation.SPAWN:
-        start, heed = _spawning(app), _nothing_to_learn
+        start, heed, prepare = _spawning(app), _ignored, _ignored
     else:
         try:
             loaded = app.load()
@@ -64,44 +62,15 @@ def main(descriptor: int, isolation: str) -> None:
             host.send(Ready(unforkable=unforkable))
             return
         gc.freeze()  # collections in the children then leave the pages shared with this process alone
-        start, heed = _forking(loaded, host), _learning(loaded)
+        forks = Forks(loaded, host)
+        start, heed, prepare = forks.start, _learning(loaded), forks.prepare
     host.send(Ready())
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         while True:
             spec: object = host.recv()
             if isinstance(spec, TrialSpec):  # an Answer or Stop here is for a trial that has just ended
                 Supervision(spec, start, host, heed, meter).to_its_end()
-
-
-def _forking(app: LoadedApp, host: Connection) -> Start:
-    def fork(spec: TrialSpec, bell: socket.socket, stacks: BinaryIO) -> int:
-        template = _template(spec)
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            host.close()
-            be_the_trial(spec, lambda: app, template, Ties(bell, stacks, parent))
-        with contextlib.suppress(PermissionError, ProcessLookupError):
-            os.setpgid(pid, pid)  # the child does the same: whoever is first
-        return pid
-
-    return fork
-
-
-def _template(spec: TrialSpec) -> job.Template | None:
-    """What the spec's base makes; None where it makes nothing: the trial's own process then finds out, and says why."""
-    try:
-        recipe: Recipe = pickle.loads(spec.payload)
-        return _template_of(recipe.base)
-    except Exception:
-        return None
-
-
-@functools.lru_cache(maxsize=16)
-def _template_of(base: bytes) -> job.Template:
-    template = job.Template.of(base)
-    gc.freeze()
-    return template
+                prepare()
 
 
 def _spawning(app: App) -> Start:
@@ -125,8 +94,8 @@ def _learning(app: LoadedApp) -> Heed:
     return learn
 
 
-def _nothing_to_learn(_: Event) -> None:
-    """A spawned trial inherits nothing."""
+def _ignored(*_: Event) -> None:
+    """A spawned trial inherits nothing, and none can wait for its trial."""
 
 
 def _unforkable() -> str | None:
