@@ -17,8 +17,6 @@ from sweeper.errors import ProvenanceError
 from sweeper.provenance.package import OWN, normalized
 from sweeper.reproduction.prepare import Recorded
 
-_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute"})
-
 
 def build(recorded: Recorded, folder: Path) -> str:
     """Make the environment in a new `folder`; returns its interpreter. Raises ProvenanceError where it cannot be."""
@@ -29,13 +27,14 @@ def build(recorded: Recorded, folder: Path) -> str:
     wanted = folder.parent / "requirements.txt"
     wanted.write_text("\n".join(requirements(document, sweeper_source())) + "\n", encoding="utf-8")
     python = interpreter(str(document["python"]["version"]))
-    target = str(folder / "bin" / "python")
-    if uv := shutil.which("uv"):
+    target = str(folder.absolute() / "bin" / "python")
+    if uv := shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent)):
         _run([uv, "venv", "--quiet", "--python", python, str(folder)])
         _run([uv, "pip", "install", "--quiet", "--no-deps", "--python", target, "-r", str(wanted)])
     else:
-        _run([python, "-m", "venv", str(folder)])
-        _run([target, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "-r", str(wanted)])
+        _run([python, "-m", "venv", "--without-pip", str(folder)])
+        pip = [sys.executable, "-m", "pip", "--python", target, "--disable-pip-version-check"]
+        _run([*pip, "install", "--quiet", "--no-deps", "-r", str(wanted)])
     return target
 
 
@@ -49,7 +48,7 @@ def requirements(document: Mapping[str, Any], sweeper: str) -> Iterator[str]:
         origin = document["origins"].get(name, {}) if isinstance(document["origins"], Mapping) else {}
         if name == "sweeper":
             yield sweeper
-        elif name in _TOOLS or origin.get("code") == OWN:
+        elif origin.get("code") == OWN:
             continue
         elif origin.get("vcs"):
             yield f"{name} @ {origin['vcs']}+{origin['url']}@{origin['commit']}"
@@ -60,12 +59,13 @@ def requirements(document: Mapping[str, Any], sweeper: str) -> Iterator[str]:
 
 
 def sweeper_source() -> str:
-    """This sweeper, for an environment that is to have the same one: its folder, else its release."""
+    """This sweeper, for an environment that is to have the same one: its folder, in the same way, else its release."""
     distribution = importlib.metadata.distribution("sweeper")
     direct = json.loads(distribution.read_text("direct_url.json") or "{}")
     url = urllib.parse.urlsplit(str(direct.get("url", "")))
     if url.scheme == "file" and Path(urllib.parse.unquote(url.path)).exists():
-        return f"{normalized('sweeper')} @ {direct['url']}"
+        is_editable = direct.get("dir_info", {}).get("editable")
+        return f"-e {urllib.parse.unquote(url.path)}" if is_editable else f"{normalized('sweeper')} @ {direct['url']}"
     return f"sweeper=={distribution.version}"
 
 
