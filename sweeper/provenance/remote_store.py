@@ -14,6 +14,7 @@ from sweeper.errors import ArtifactError
 from sweeper.provenance.secret import masked_text
 from sweeper.provenance.store import Blob, StoredBlob, blob_path, digest_of, is_digest, missing, signature_path
 
+_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss"})  # protocols
 _FRESH_S = 12 * 3600.0  # how long a blob counts as used since it was written; nothing can be touched there
 
 
@@ -43,7 +44,7 @@ class RemoteStore:
             found = self._found(place)
             if found is None or found.size != blob.size or found.used_at < time.time() - _FRESH_S:
                 content.seek(0)
-                self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
+                self._make_folder(place)
                 with self._one_at_a_time, self._fs.transaction, self._fs.open(place, "wb") as file:
                     # Within a transaction a file has its name once it is whole.
                     shutil.copyfileobj(content, file, 1 << 20)
@@ -88,7 +89,7 @@ class RemoteStore:
         note = f"{self._root}/{signature_path(database)}"
         with self._explained():
             if not self._fs.exists(note):
-                self._fs.makedirs(note.rpartition("/")[0], exist_ok=True)
+                self._make_folder(note)
                 self._fs.pipe_file(note, database.encode())
 
     def databases(self) -> Mapping[str, str]:
@@ -98,6 +99,12 @@ class RemoteStore:
             except FileNotFoundError:
                 return {}
             return {note: self._fs.cat_file(note).decode() for note in notes}
+
+    def _make_folder(self, place: str) -> None:
+        """Make the folder of a file. Object stores have none, and would make a bucket of the name that is misspelt."""
+        protocols = self._fs.protocol
+        if _OBJECTS.isdisjoint([protocols] if isinstance(protocols, str) else protocols):
+            self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
 
     def _found(self, place: str) -> StoredBlob | None:
         self._fs.invalidate_cache(place.rpartition("/")[0])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from sweeper.errors import ArtifactError
@@ -20,6 +23,36 @@ class TestOnDisk(StoreContract):
         """fsspec's own files on this disk; it renames them into their place only within one file system."""
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         return RemoteStore(f"local://{tmp_path}/store")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The URL of a bucket on a server that speaks S3."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "ada")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "lovelace")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.mark.slow
+class TestOnS3(StoreContract):
+    @pytest.fixture
+    def store(self, s3: str) -> Store:
+        return RemoteStore(f"{s3}/{uuid.uuid4().hex}")
+
+    def test_a_bucket_that_is_not_there_is_named_without_its_key(self, s3: str) -> None:
+        with pytest.raises(ArtifactError, match="the store s3://elsewhere/store cannot be used") as caught:
+            RemoteStore("s3://elsewhere/store").put(io.BytesIO(b"a"))
+        assert "lovelace" not in str(caught.value)
 
 
 def test_a_protocol_that_nobody_knows_is_named() -> None:
