@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Brake:
-    """The first pull drains, the next stops. May be pulled from any thread."""
+    """Is pulled in two steps, from any thread: to drain, and to stop."""
 
     def __init__(self) -> None:
         self.is_draining = False
@@ -26,13 +26,6 @@ class Brake:
         self.is_draining = self.is_stopping = True
         self.signal = signal or self.signal
         self._pulled()
-
-    def pull(self, signal: int) -> None:
-        """What Ctrl-C does: drain, and the second time stop."""
-        if self.is_draining:
-            self.stop(signal)
-        else:
-            self.drain(signal)
 
     async def watch(self, drained: Callable[[], None]) -> None:
         """Return when the brake says stop; call `drained` when it first says drain."""

@@ -54,6 +54,7 @@ class Interrupted(SweeperError):
 
     def __init__(self, signal_number: int, text: str = "interrupted") -> None:
         super().__init__(text)
+        self.signal = signal_number
         self.exit_status = 128 + signal_number  # as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM
 
 

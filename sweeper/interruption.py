@@ -1,15 +1,17 @@
-"""Signals while a sweep is launched: before the loop they break off, in the loop they pull its brake."""
+"""Signals while a sweep is launched: before and after the loop they break off, in the loop they pull its brake."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from sweeper.brake import Brake
 from sweeper.errors import Interrupted
 
 _HEEDED = (signal.SIGINT, signal.SIGTERM)  # also where the process was started with one of them ignored
+_ENDING_S = 5.0  # what an end may take: until then, to ask for it again changes nothing
 
 
 class Interruption:
@@ -17,6 +19,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self._brake: Brake | None = None
+        self._hurry: Callable[[], None] = lambda: None
+        self._ending_since: float | None = None
 
     @contextlib.contextmanager
     def heeded(self) -> Iterator[None]:
@@ -32,6 +36,10 @@ class Interruption:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def hurries(self, hurry: Callable[[], None]) -> None:
+        """From now on, who is interrupted has little time left, and this says so to who would take more."""
+        self._hurry = hurry
+
     @contextlib.contextmanager
     def pulling(self, brake: Brake) -> Iterator[None]:
         """While this lasts, Ctrl-C pulls the brake, and SIGTERM pulls it all the way."""
@@ -44,9 +52,14 @@ class Interruption:
             self._brake = None
 
     def _come(self, number: int, _: object) -> None:
+        now = time.monotonic()
+        if self._ending_since is not None and now < self._ending_since + _ENDING_S:
+            return
+        if self._brake is not None and number == signal.SIGINT and not self._brake.is_draining:
+            self._brake.drain(number)
+            return
+        self._ending_since = now
+        self._hurry()
         if self._brake is None:
             raise Interrupted(number)
-        if number == signal.SIGTERM:
-            self._brake.stop(number)
-        else:
-            self._brake.pull(number)
+        self._brake.stop(number)

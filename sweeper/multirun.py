@@ -28,6 +28,7 @@ from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
 from sweeper.launch import Launcher
 from sweeper.lost import LostAttempts
+from sweeper.parting import ended_on_record
 from sweeper.preparation import Multirun, Prepared, prepare, row, target
 from sweeper.provenance.capture import Capture
 from sweeper.record import Record, Storage
@@ -40,7 +41,7 @@ from sweeper.source import code_row
 from sweeper.specification import specifying
 from sweeper.study import AskTellStudy, Plan, Study, custom, open_study
 from sweeper.sweep import Sweep
-from sweeper.takeover import adopt, leave, take_over
+from sweeper.takeover import adopt, take_over
 from sweeper.vigil import watched
 
 
@@ -58,6 +59,7 @@ def launch(multirun: Multirun) -> None:
     with interruption.heeded(), tempfile.TemporaryDirectory(prefix="sweeper-conf-") as conf:
         prepared = prepare(multirun, Path(conf) / "conf")
         with contextlib.closing(Storage(prepared.settings.storage)) as storage:
+            interruption.hurries(storage.hurry)
             _conduct(multirun, prepared, storage, interruption)
 
 
@@ -76,29 +78,29 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interrupt
     begin = record.sweep_joined if settings.join else record.sweep_opened
     begin(row(multirun, prepared, type(opened.sampler).__name__, type(opened.pruner).__name__)).result()
     prepared.store.sign(shown(settings.storage))
-    outcome = "failed"
-    try:
-        tally, brake = _run(multirun, prepared, opened, record, interruption)
-        outcome = "stopped" if brake.signal else "finished" if tally.is_within() else "failed"
-    except Interrupted:
-        outcome = "stopped"
-        raise
-    finally:
-        leave(opened, record, prepared.uuid)
-        record.sweep_ended(prepared.uuid, outcome).result()
-        record.close()
+    brake, tally = Brake(), _tally(prepared)
+    with ended_on_record(opened, record, prepared.uuid, brake, tally):
+        _run(multirun, prepared, opened, record, interruption, brake, tally)
     _show_end(prepared)
     _judge(prepared, tally, brake)
 
 
+def _tally(prepared: Prepared) -> Tally:
+    directions = prepared.objective.directions
+    return Tally(prepared.budget, directions[0] == "maximize" if len(directions) == 1 else None)
+
+
 def _run(
-    multirun: Multirun, prepared: Prepared, opened: AskTellStudy, record: Record, interruption: Interruption
-) -> tuple[Tally, Brake]:
+    multirun: Multirun,
+    prepared: Prepared,
+    opened: AskTellStudy,
+    record: Record,
+    interruption: Interruption,
+    brake: Brake,
+    tally: Tally,
+) -> None:
     settings, objective = prepared.settings, prepared.objective
     n_trials = target(prepared)
-    brake = Brake()
-    single = objective.directions[0] == "maximize" if len(objective.directions) == 1 else None
-    tally = Tally(prepared.budget, single)
 
     def say(text: str) -> None:
         display.notice(text)
@@ -140,7 +142,6 @@ def _run(
         )
         undo.enter_context(interruption.pulling(brake))
         launcher.drive(watched(desk.conduct(), record, display.notice, brake))
-    return tally, brake
 
 
 def _judge(prepared: Prepared, tally: Tally, brake: Brake) -> None:

@@ -20,7 +20,7 @@ from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Tally
 from sweeper.counterpart import Adopted, Ledger, Trials, Watcher
-from sweeper.errors import Superseded, SweeperError
+from sweeper.errors import StorageError, Superseded, SweeperError
 from sweeper.launch import Launcher, Slot
 from sweeper.lost import LostAttempts, end_among
 from sweeper.study import Asked
@@ -265,12 +265,13 @@ class Sweep:
         # Before all that the run says itself: another driver may have heard its true end from its journal.
         end = Ended(spec.run, -1, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=text)
         self.record.heard([end])
-        with contextlib.suppress(Superseded):
+        with contextlib.suppress(Superseded, StorageError):  # the next driver finds it as it is
             await self.study.give_back(asked)
 
     async def _stop_when_told(self) -> None:
         await self.brake.watch(self._say_draining)
         self.watcher.notice("stopping the running trials")
+        self.record.hurry()
         await asyncio.gather(*(one.slot.stop(Failure.STOPPED, STOPPED) for one in self._running.values()))
 
     def _say_draining(self) -> None:

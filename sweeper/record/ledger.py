@@ -18,7 +18,7 @@ from pathlib import Path
 from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy import Connection, select
 
-from sweeper.errors import SweeperError
+from sweeper.errors import StorageError, SweeperError
 from sweeper.record.entry import (
     CodeTaken,
     Extended,
@@ -204,14 +204,23 @@ class Record:
         """Whether new trials may be placed: not once the database has been out of reach for the limit."""
         return self._writer.health().outage_s < self._outage_limit_s
 
+    def hurry(self) -> None:
+        """The driver is about to end: a database that takes nothing is waited for 3.5 s more, and no longer."""
+        self._writer.hurry()
+
+    @property
+    def has_parted(self) -> bool:
+        """Whether the database was given up in that hurry: every write fails by now, and waits in the spool."""
+        return self._writer.has_parted
+
     def close(self) -> None:
         """Wait until everything given so far is durable; the storage stays open.
 
-        While the database is out of reach, it is waited for 5 s. What is not written by then stays in the spool
+        While the database is out of reach, it is waited for 3.5 s. What is not written by then stays in the spool
         when the storage is closed, and the study's next launch takes it in.
         """
         given = self._writer.submit(Nothing())
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, StorageError):
             given.result(FAREWELL_S)
 
 

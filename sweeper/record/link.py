@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -20,6 +22,7 @@ from sweeper.record.turn import Turn
 
 _PATIENCE_S = 2.0  # how long a read waits for a write in progress
 _TURN_S = 1.0  # how long a write waits in line before the database counts as out of reach
+_PARTING_S = 0.2  # how long the end of a process waits for a thread that is still connecting
 _REST_S = 1.0  # a read does not knock again at a database that was gone this short a while ago
 
 T = TypeVar("T")
@@ -41,6 +44,9 @@ class Link:
         self._generations = itertools.count()
         self._generation = 0
         self._failed_at = -_REST_S
+        self._is_out = False  # writes fail: reads need not knock as well
+        self._is_severed = False
+        self._held_since: float | None = None
         self._turn = Turn(Path(database.engine.url.database or "")) if self.dialect == "sqlite" else None
 
     @contextmanager
@@ -53,6 +59,10 @@ class Link:
         try:
             with self.held() as connection:
                 yield connection
+            self._is_out = False
+        except Exception as error:
+            self._is_out = is_outage(error)
+            raise
         finally:
             if self._turn is not None:
                 self._turn.leave()
@@ -61,18 +71,22 @@ class Link:
     def held(self) -> Iterator[Connection]:
         """The connection, for this thread alone. Whatever fails on it rolls its transaction back."""
         with self._lock:
+            self._held_since = time.monotonic()
             try:
                 yield self._connected()
             except BaseException as error:
                 self._recover(error)
                 raise
+            finally:
+                self._held_since = None
 
     def read(self, query: Callable[[Connection], T]) -> T:
         """Run a query outside any transaction; raises Unreachable rather than wait for long."""
         if not self._lock.acquire(timeout=_PATIENCE_S):
             raise Unreachable(f"{self.name} is being written")
         try:
-            if self._connection is None and time.monotonic() < self._failed_at + _REST_S:
+            rests = self._is_out or time.monotonic() < self._failed_at + _REST_S
+            if self._connection is None and rests:
                 raise Unreachable(f"{self.name} cannot be reached")
             return self._read(query)
         except Exception as error:
@@ -111,14 +125,32 @@ class Link:
         """End the transaction without a trace."""
         raw(connection).execute("ROLLBACK")
 
+    def held_s(self) -> float:
+        """For how long some thread has been using the connection; 0 where none is."""
+        since = self._held_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def sever(self) -> None:
+        """Use the database no more: who waits for its answer fails now, who asks later fails at once."""
+        self._is_severed = True
+        connection = self._connection
+        if connection is not None and self.dialect == "postgresql":
+            with suppress(Exception):  # it may be closed at this very moment
+                _cut(connection)
+
     def close(self) -> None:
         """Let go of the connection."""
-        with self._lock:
-            self._drop()
+        if self._lock.acquire(timeout=-1 if not self._is_severed else _PARTING_S):
+            try:
+                self._drop()
+            finally:
+                self._lock.release()
         if self._turn is not None:
             self._turn.close()
 
     def _connected(self) -> Connection:
+        if self._is_severed:
+            raise Unreachable(f"{self.name} has been given up")
         if self._connection is None:
             self._connection = self._database.engine.connect()
             self._generation = next(self._generations)
@@ -143,3 +175,8 @@ class Link:
         if connection is not None:
             with suppress(DBAPIError):
                 connection.close()
+
+
+def _cut(connection: Connection) -> None:
+    with socket.socket(fileno=os.dup(raw(connection).pgconn.socket)) as wire:
+        wire.shutdown(socket.SHUT_RDWR)

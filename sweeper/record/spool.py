@@ -41,16 +41,21 @@ class Spool:
         self._descriptor: int | None = None
 
     def append(self, writes: Sequence[Write[Any]]) -> None:
-        """Keep these writes, in order, durably; those that only their caller can wait for are left out."""
+        """Keep these writes, in order, durably; those that only their caller can wait for are left out. All or none."""
         lines = [line for line in map(encode, writes) if line is not None]
         if self._descriptor is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        size = os.fstat(self._descriptor).st_size
         text = memoryview(b"".join(lines))
-        while text:
-            text = text[os.write(self._descriptor, text) :]
-        os.fsync(self._descriptor)
+        try:
+            while text:
+                text = text[os.write(self._descriptor, text) :]
+            os.fsync(self._descriptor)
+        except OSError:  # the disk is full: half a line would spoil the one that comes after it
+            os.ftruncate(self._descriptor, size)
+            raise
 
     def clear(self) -> None:
         """What was kept is in the database."""

@@ -85,6 +85,10 @@ class Storage(BaseStorage):
         """Write what is left, then let go of the database."""
         self._closed()
 
+    def hurry(self) -> None:
+        """The process is about to end: wait for a database that is out of reach 3.5 s more, and no longer."""
+        self.writer.hurry()
+
     def drive(self, sweep: str) -> None:
         """From now on, claim trials in a sweep's name and change the states of its own alone; else Superseded."""
         self._sweep = sweep

@@ -46,7 +46,8 @@ _PAUSES_S = (
     1.0,
 )  # between attempts while the database cannot be written
 
-FAREWELL_S = 5.0  # how long closing waits for a database that is out of reach
+FAREWELL_S = 3.5  # how long a process that wants to end waits for a database that is out of reach
+_STALL_S = 1.0  # a writer in a hurry that has written nothing for so long, though it should, writes nothing any more
 
 T = TypeVar("T")
 
@@ -81,7 +82,12 @@ class Writer:
         self._given = 0
         self._done = 0
         self._urgent = 0
+        self._taken: list[_Waiting] = []  # those in the transaction that is under way
+        self._moved_at = 0.0  # when something was written last, or came to be written after nothing was
         self._close_by: float | None = None
+        self._is_hurried = False
+        self._has_parted = False
+        self._is_through = False  # closed, and nothing is left to write
         self._thread: threading.Thread | None = None
         self._outage = Outage(database.url)
 
@@ -112,16 +118,32 @@ class Writer:
         """How the writer is doing at this moment."""
         return self._outage.health(self._given - self._done)
 
+    def hurry(self) -> None:
+        """The process is about to end: in 3.5 s, part with a database that does not take writes by then, as if by
+        `close`, and whatever a thread of this process is waiting for.
+        """
+        with self._changed:
+            if self._is_hurried:
+                return
+            self._is_hurried = True
+        until = time.monotonic() + FAREWELL_S
+        threading.Thread(target=self._watch_the_clock, args=(until,), name="sweeper-parting", daemon=True).start()
+
+    @property
+    def has_parted(self) -> bool:
+        """Whether the database was given up: all writes fail by now, and those that can be kept are in the spool."""
+        return self._has_parted
+
     def close(self) -> None:
         """Write what is left, then let go of the database.
 
-        What a database out of reach has not taken after 5 s stays in the spool; without one it fails.
+        What a database out of reach has not taken after 3.5 s stays in the spool; without one it fails.
         """
         with self._changed:
             self._close_by = time.monotonic() + FAREWELL_S
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+            if self._thread is not None:
+                self._changed.wait_for(lambda: self._is_through or self._has_parted)
         self._outage.end()
         self.link.close()
 
@@ -131,8 +153,14 @@ class Writer:
         with self._changed:
             if self._close_by is not None:
                 raise StorageError(f"{self.link.name} was closed and takes no more writes: open it again")
+            now = time.monotonic()
+            if self._given == self._done:
+                self._moved_at = now
             self._given += 1
-            self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, time.monotonic()))
+            self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, now))
+            if self._has_parted:
+                self._give_up()
+                return
             if is_urgent:
                 self._urgent += 1
                 self._changed.notify_all()
@@ -145,6 +173,9 @@ class Writer:
     def _run(self) -> None:
         while taken := self._next():
             self._write(taken)
+        with self._changed:
+            self._is_through = True
+            self._changed.notify_all()
 
     def _next(self) -> list[_Waiting]:
         """Wait until something is due and take all there is; nothing once closed and done."""
@@ -154,7 +185,7 @@ class Writer:
                 if left is not None and left <= 0:
                     break
                 self._changed.wait(left)
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
+            self._taken = taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
             self._urgent -= sum(1 for waiting in taken if waiting.is_urgent)
             return taken
 
@@ -169,6 +200,8 @@ class Writer:
                     _announce(taken, answers)
                 break
             except Exception as error:
+                if self._has_parted:
+                    return
                 if not is_outage(error):
                     self._isolate(taken, error)
                     return
@@ -189,11 +222,48 @@ class Writer:
     def _may_try_again(self, pause_s: float) -> bool:
         """Wait for a while; False once the time to close has come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._close_by is not None, pause_s)
+            self._changed.wait_for(lambda: self._close_by is not None or self._has_parted, pause_s)
             return self._close_by is None or time.monotonic() < self._close_by
 
+    def _watch_the_clock(self, until: float) -> None:
+        """Part with the database once the time has come and it stands still; until then see whether all is written."""
+        with self._changed:
+            while not self._is_through:
+                now = time.monotonic()
+                if now >= until and self._stands_still(now):
+                    self._part()
+                    return
+                self._changed.wait(max(until - now, _STALL_S / 10))
+
+    def _stands_still(self, now: float) -> bool:
+        waits_s = now - self._moved_at if self._given > self._done else 0.0
+        return max(waits_s, self.link.held_s()) >= _STALL_S
+
+    def _part(self) -> None:
+        with self._changed:
+            self._has_parted = True
+            self.link.sever()
+            self._give_up()
+            self._changed.notify_all()
+
+    def _give_up(self) -> None:
+        """Keep what waits in the spool, where there is one, and say so to whoever waits for it."""
+        waiting = [*self._taken, *self._queue]
+        self._taken = []
+        self._queue.clear()
+        self._done = self._given
+        self._outage.keep([(one.ordinal, one.write) for one in waiting])
+        for one in waiting:
+            if one.future is not None:
+                one.future.set_exception(self._outage.farewell())
+
     def _settle(self, taken: list[_Waiting], answers: list[_Answer]) -> None:
-        self._done = taken[-1].ordinal
+        with self._changed:
+            if self._has_parted:
+                return  # those who waited have been told, and the spool has it: to write it twice changes nothing
+            self._done = taken[-1].ordinal
+            self._moved_at = time.monotonic()
+            self._taken = self._taken[len(taken) :]
         for waiting, answer in zip(taken, answers, strict=True):
             _resolve(waiting, answer)
 

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import random
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -22,7 +23,8 @@ from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally
 from sweeper.desk import Desk, Rhythm
-from sweeper.errors import LaunchError, Superseded
+from sweeper.errors import Interrupted, LaunchError, Superseded, SweeperError
+from sweeper.parting import ended_on_record
 from sweeper.record import Database, Record, Storage
 from sweeper.record import Sweep as SweepRow
 from sweeper.record.lease import BEAT_S, LEASE_S
@@ -31,7 +33,7 @@ from sweeper.record.tables import metrics, runs, sweeps
 from sweeper.sampler import seed_for
 from sweeper.study import Asked, AskTellStudy, Study
 from sweeper.sweep import Sweep
-from sweeper.takeover import leave, take_over
+from sweeper.takeover import take_over
 from sweeper.trial import Ended, Measured, TrialSpec
 from tests.simulated.world import (
     DRIVER,
@@ -47,6 +49,7 @@ from tests.simulated.world import (
 
 STUDY = "simulated"
 SEED = 7
+LONGEST_END_S = 5.0  # from a signal
 HORIZON_S = 3_000.0  # after all that goes wrong is over, the study is done long before
 
 
@@ -62,6 +65,7 @@ class Plot:
     joins: tuple[float, ...] = ()  # when a second driver joins
     intrusions: tuple[float, ...] = ()  # when a second launch is tried without joining
     orders: tuple[tuple[float, str, tuple[tuple[str, int], ...]], ...] = ()
+    signals: tuple[float, ...] = ()  # when SIGTERM comes to whoever drives
 
     @classmethod
     def drawn(cls, seed: int) -> Plot:
@@ -79,6 +83,7 @@ class Plot:
 
         freezes = some(2, lambda: (draw.uniform(0, 30), draw.choice((2.0, 10.0, 45.0))))
         meddlers = tuple(at + draw.uniform(LEASE_S, for_s) for at, for_s in freezes if for_s > LEASE_S)
+        outages = some(2, lambda: (at := draw.uniform(0, 40), at + draw.choice((0.5, 5.0, 60.0))))
         return cls(
             seed,
             n_trials=draw.randint(1, 8),
@@ -86,7 +91,7 @@ class Plot:
             retries=draw.randint(0, 2),
             faults=Faults(
                 deaths=frozenset(some(3, lambda: draw.randint(1, 250))),
-                outages=some(2, lambda: (at := draw.uniform(0, 40), at + draw.choice((0.5, 5.0, 60.0)))),
+                outages=outages,
                 freezes=freezes,
                 jumps=some(2, lambda: (draw.uniform(0, 40), draw.choice((-3600.0, 3600.0)))),
                 crash_rate=draw.choice((0.0, 0.2)),
@@ -98,6 +103,7 @@ class Plot:
             joins=some(1, lambda: draw.uniform(0, 20)),
             intrusions=(*some(2, lambda: draw.uniform(0, 40)), *meddlers),
             orders=some(3, order),
+            signals=tuple(draw.uniform(begin - 2.0, end) for begin, end in outages if draw.random() < 0.5),
         )
 
 
@@ -173,6 +179,7 @@ async def _unfold(world: World, plot: Plot) -> None:
     side = [asyncio.create_task(_joiner(world, plot, at)) for at in plot.joins]
     side += [asyncio.create_task(_intruder(world, plot, at)) for at in plot.intrusions]
     side += [asyncio.create_task(_user(world, *order)) for order in plot.orders]
+    side += [asyncio.create_task(_signaller(world, plot, at)) for at in plot.signals]
     while True:
         outcome = await _live(world, plot, "opened")
         if outcome == "finished" and all(task.done() for task in side) and _is_complete(world):
@@ -192,6 +199,8 @@ async def _live(world: World, plot: Plot, how: str) -> str:
             return "dead"
         except Superseded:
             return "superseded"
+        except Interrupted:
+            return "stopped"
         except LaunchError:
             return "refused"
 
@@ -216,14 +225,15 @@ async def _drive(driver: Driver, plot: Plot, how: str) -> str:
     await loop.run_in_executor(None, lambda: _begin(driver, record, target, how))
     await loop.run_in_executor(None, lambda: take_over(opened, record))
     study = AckedStudy(driver, opened, target)
-    brake = Brake()
+    brake, tally = Brake(), Tally(Budget(), False)
+    driver.brake = brake
     sweep = Sweep(
         uuid=driver.uuid,
         study=study,
         launcher=SimulatedLauncher(driver, plot.n_jobs),
         record=record,
         spec=lambda asked: _spec(driver, asked),
-        tally=Tally(Budget(), False),
+        tally=tally,
         watcher=Watcher(driver),
         brake=brake,
         attempts=Attempts(retries=plot.retries),
@@ -239,14 +249,23 @@ async def _drive(driver: Driver, plot: Plot, how: str) -> str:
         reap=lambda: study.within(lambda: take_over(opened, record)),
         rhythm=Rhythm(LEASE_S, BEAT_S, 3.0),
     )
+    broken: list[BaseException] = []
     try:
         await desk.conduct()
+    except SweeperError as error:
+        broken.append(error)
     finally:
         study.close()
-        outcome = "stopped" if brake.signal else "finished"
-        await loop.run_in_executor(None, lambda: leave(opened, record, driver.uuid))
-        await loop.run_in_executor(None, lambda: record.sweep_ended(driver.uuid, outcome).result())
-    return outcome
+        await loop.run_in_executor(None, lambda: _end(driver, opened, record, brake, tally, broken))
+    return "stopped" if brake.signal else "finished"
+
+
+def _end(
+    driver: Driver, study: AskTellStudy, record: Record, brake: Brake, tally: Tally, broken: list[BaseException]
+) -> None:
+    with ended_on_record(study, record, driver.uuid, brake, tally):
+        for error in broken:
+            raise error
 
 
 def _begin(driver: Driver, record: Record, target: int, how: str) -> None:
@@ -346,6 +365,18 @@ async def _intruder(world: World, plot: Plot, at: float) -> None:
     """Somebody launches the study a second time."""
     await asyncio.sleep(at)
     await _live(world, plot, "opened")
+
+
+async def _signaller(world: World, plot: Plot, at: float) -> None:
+    """Somebody ends every driver there is, and it ends within seconds, whatever its database does."""
+    await asyncio.sleep(at)
+    ended = [driver for driver in world.drivers if not driver.is_dead and driver.brake is not None]
+    for driver in ended:
+        driver.brake.stop(signal.SIGTERM)
+    await asyncio.sleep(LONGEST_END_S)
+    for driver in ended:
+        if not driver.is_dead and not plot.faults.freezes:
+            world.problems.append(f"{driver.uuid} was told to end at {at:.1f} s, and has not {LONGEST_END_S:g} s later")
 
 
 def _open_sweeps(world: World) -> dict[str, float]:

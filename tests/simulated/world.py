@@ -23,12 +23,13 @@ from unittest import mock
 from optuna.trial import TrialState
 from sqlalchemy import Engine
 
+from sweeper.brake import Brake
 from sweeper.launch import T
 from sweeper.record import Storage, alive
 from sweeper.record.database import Database, make_engine, parse_url
 from sweeper.record.memory import Memory
 from sweeper.record.process import Fate, boot
-from sweeper.record.writer import Writer
+from sweeper.record.writer import FAREWELL_S, Writer
 from sweeper.run.journal import Journal, JournalReader, journal_path, seal, written
 from sweeper.trial import Ended, Event, Failure, Measured, Started, TrialSpec
 from tests.simulated.loop import VirtualLoop
@@ -132,6 +133,7 @@ class Driver:
         self.is_dead = False
         self.task: asyncio.Task[Any] | None = None
         self.storage: SimulatedStorage | None = None
+        self.brake: Brake | None = None  # of its loop, once there is one
         self._lanes: dict[int, Lane] = {}
         world.drivers.append(self)
 
@@ -146,6 +148,16 @@ class Driver:
         if self.world.operations in self.world.faults.deaths:
             self.die()
             raise Dead
+
+    @property
+    def has_parted(self) -> bool:
+        """Whether it has given the database up, being about to end."""
+        return self.storage is not None and self.storage.simulated.has_parted
+
+    def part(self) -> None:
+        """Whatever waits for the database does so no longer."""
+        for lane in self._lanes.values():
+            lane.go_on()
 
     def die(self) -> None:
         """As by `kill -9`, with the processes that it started."""
@@ -175,6 +187,7 @@ class Lane:
         self._driver = driver
         self._queue: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
         self._is_busy = False
+        self._waiting: asyncio.TimerHandle | None = None  # for an outage to end
 
     def put(self, future: asyncio.Future[Any], work: Callable[[], Any]) -> None:
         self._queue.append((future, work))
@@ -184,15 +197,22 @@ class Lane:
 
     def _next(self) -> None:
         driver, world = self._driver, self._driver.world
-        wait = max(driver.hold(), world.outage_end())
+        wait = max(driver.hold(), 0.0 if driver.has_parted else world.outage_end())
         if wait > world.now and not driver.is_dead:
-            world.loop.call_at(wait, self._next)
+            self._waiting = world.loop.call_at(wait, self._next)
             return
+        self._waiting = None
         future, work = self._queue.popleft()
         self._do(future, work)
         self._is_busy = bool(self._queue)
         if self._is_busy:
             world.loop.call_later(world.latency(), self._next)
+
+    def go_on(self) -> None:
+        """Wait for no outage to end."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._next()
 
     def _do(self, future: asyncio.Future[Any], work: Callable[[], Any]) -> None:
         world = self._driver.world
@@ -224,6 +244,9 @@ class SimulatedWriter(Writer):
 
         self._given += 1
         self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, 0.0))
+        if self._has_parted:
+            self._give_up()
+            return
         world = self._driver.world
         if is_urgent and world.in_thread is self._driver:
             self._drain()
@@ -231,10 +254,25 @@ class SimulatedWriter(Writer):
             self._is_due = True
             world.loop.call_later(world.latency() if is_urgent else 0.2, self._when_due)
 
+    def hurry(self) -> None:
+        if not self._is_hurried:
+            self._is_hurried = True
+            self._driver.world.loop.call_later(FAREWELL_S, self._part_in_an_outage)
+
+    def _part_in_an_outage(self) -> None:
+        driver, world = self._driver, self._driver.world
+        if driver.is_dead:
+            return
+        if world.outage_end() > world.now >= driver.hold():
+            self._part()
+            driver.part()
+        else:
+            world.loop.call_later(0.1, self._part_in_an_outage)
+
     def _when_due(self) -> None:
         driver, world = self._driver, self._driver.world
         wait = max(driver.hold(), world.outage_end())
-        if driver.is_dead:
+        if driver.is_dead or self._has_parted:
             return
         if wait > world.now:
             if wait - world.now > BLIP_S:
