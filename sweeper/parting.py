@@ -1,4 +1,4 @@
-"""The end of a launch: what it still has is given back and its end is on record, or both wait on disk beside the sweep."""
+"""The end of a launch: what it still has goes back in line and its end is on record, or both wait on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sweeper.takeover import leave
 
 @contextlib.contextmanager
 def ended_on_record(study: AskTellStudy, record: Record, sweep: str, brake: Brake, tally: Tally) -> Iterator[None]:
-    """Within this a sweep runs. Raises Interrupted, naming the spool, where it stops and its database is out of reach."""
+    """Within this a sweep runs. Raises Interrupted where it stops while its database is out of reach."""
     with _parting(record, brake, study.study_name):
         outcome = "failed"
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,6 +75,15 @@ class AskTellStudy(SampledStudy):
             raise
 
 
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Raise Superseded where a trial of this driver turns out to have been ended by another."""
+    try:
+        yield
+    except UpdateFinishedTrialError as error:
+        raise Superseded(f"{error} Another driver had it.") from error
+
+
 class Study:
     """Asks and tells on one thread of its own, so that a slow sampler or database never holds up the loop.
 
@@ -110,7 +120,7 @@ class Study:
 
     async def kill(self, asked: Asked, why: str) -> None:
         """Note that the trial is being ended for good, so that nobody tries it again."""
-        await self._call(lambda: self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, KILLED, why))
+        await self._call(lambda: self._kill(asked, why))
 
     async def within(self, function: Callable[[], T]) -> T:
         """Do something else with the study, when no trial is asked for or told."""
@@ -126,10 +136,16 @@ class Study:
         trial = None if self.optuna.is_exhausted else self.optuna.ask_within(self.n_trials, self._suggest)
         return None if trial is None else asked(self.optuna, trial)
 
+    @_ours()
+    def _kill(self, asked: Asked, why: str) -> None:
+        self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, KILLED, why)
+
+    @_ours()
     def _retry(self, asked: Asked) -> None:
         self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
         give_back(self.optuna, asked.trial._trial_id, asked.attempt)
 
+    @_ours()
     def _judge(self, asked: Asked, reports: Sequence[Reported]) -> bool:
         if len(self.optuna.directions) > 1:
             return False  # Optuna prunes for one objective alone; the points are kept as metrics all the same
@@ -176,23 +192,22 @@ def asked(study: AskTellStudy, trial: optuna.Trial) -> Asked:
     return Asked(trial, trial.number, attributes.get(ATTEMPT, 0), trial.params, attributes.get(_RETRIED, 0))
 
 
+@_ours()
 def give_back(study: optuna.Study, trial_id: int, attempt: int) -> None:
     """Put an interrupted trial back in line: it keeps its number and params, and its next attempt is counted."""
     study._storage.set_trial_system_attr(trial_id, ATTEMPT, attempt + 1)
     study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
+@_ours()
 def tell(study: optuna.Study, trial: optuna.Trial | int, ended: Ended) -> None:
     """Write down how a trial, or the one of this number, ended. Superseded where another driver has done so."""
     if ended.failure == Failure.OOM:
         infeasible.mark(study, trial)
-    try:
-        if ended.state == TrialState.COMPLETE:
-            study.tell(trial, list(ended.values or ()))
-        else:
-            study.tell(trial, state=ended.state)
-    except UpdateFinishedTrialError as error:
-        raise Superseded(f"{error} Another driver had it.") from error
+    if ended.state == TrialState.COMPLETE:
+        study.tell(trial, list(ended.values or ()))
+    else:
+        study.tell(trial, state=ended.state)
 
 
 def custom(path: str, config: DictConfig, space: Space) -> Suggest:

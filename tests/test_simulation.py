@@ -15,7 +15,7 @@ from tests.simulated.mutants import MUTANTS
 from tests.simulated.story import Plot, tell_story, traced
 from tests.simulated.world import Faults
 
-FAST, ALL, BLOCK = 10, 1510, 150
+FAST, ALL, BLOCK = 10, 2010, 250
 
 
 def broken(seeds: Iterator[int] | range) -> list[str]:

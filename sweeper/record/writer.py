@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,8 +74,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self.link = Link(database)
-        mark = upsert(database.dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq)
-        self._mark = Sql(database.dialect, mark)
+        self._mark = _mark(database.dialect)
         self._key = uuid.uuid4().hex
         self._seq = 0
         self._changed = threading.Condition()
@@ -314,6 +314,11 @@ def _running() -> Future[Any]:
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future
+
+
+@cache
+def _mark(dialect: str) -> Sql:
+    return Sql(dialect, upsert(dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq))
 
 
 def _answer(write: Write[Any], batch: Batch) -> _Answer:

@@ -1,4 +1,4 @@
-"""A proxy on loopback between psycopg and a PostgreSQL server, that can cut connections at a chosen answer."""
+"""A proxy on loopback between psycopg and a PostgreSQL server, that can cut or hold connections at a chosen answer."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class Proxy:
         self._left: int | None = None
         self.answers: list[str] = []  # what the server has completed since `listen`
         self.cut = threading.Event()
+        self._wanted: str | None = None
+        self.held = threading.Event()
+        self._released = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -39,6 +42,16 @@ class Proxy:
         with self._lock:
             self._left = answer
             self.cut.clear()
+
+    def hold_at(self, answer: str) -> None:
+        """Keep back the next such answer of the server, and all that comes after it, until `release`."""
+        with self._lock:
+            self._wanted = answer
+            self.held.clear()
+            self._released.clear()
+
+    def release(self) -> None:
+        self._released.set()
 
     def go_down(self) -> None:
         """Cut every connection, and every new one at once, until `come_up`."""
@@ -96,10 +109,14 @@ class Proxy:
                     if len(stream) < length:
                         break
                     message, stream = stream[:length], stream[length:]
-                    if message[0] == _COMMAND_COMPLETE and self._is_the_one(message[5:-1].decode()):
-                        self._close(client, server)
-                        self.cut.set()
-                        return
+                    if message[0] == _COMMAND_COMPLETE:
+                        if self._is_the_one(message[5:-1].decode()):
+                            self._close(client, server)
+                            self.cut.set()
+                            return
+                        if self._is_wanted(message[5:-1].decode()):
+                            self.held.set()
+                            self._released.wait()
                     client.sendall(message)
         self._close(client, server)
 
@@ -112,6 +129,13 @@ class Proxy:
             if self._left >= 0:
                 return False
             self._left = None
+            return True
+
+    def _is_wanted(self, answer: str) -> bool:
+        with self._lock:
+            if answer != self._wanted:
+                return False
+            self._wanted = None
             return True
 
     def _cut_all(self) -> None:

@@ -10,8 +10,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,21 @@ class Plot:
 
     @classmethod
     def drawn(cls, seed: int) -> Plot:
-        """A plot that this seed alone decides."""
+        """A plot that this seed alone decides. A quarter is full of deaths, a quarter has a driver that is taken over
+        and comes back.
+        """
+        plot, draw = cls._drawn(seed), random.Random(f"more of {seed}")
+        if seed % 4 == 1:
+            deaths = frozenset(draw.randint(1, 120) for _ in range(6))
+            return replace(plot, retries=0, faults=replace(plot.faults, lost_rate=0.5, deaths=deaths))
+        if seed % 4 == 3:
+            at = draw.uniform(0, 15)
+            faults = replace(plot.faults, freezes=((at, 45.0),), outages=())
+            return replace(plot, faults=faults, intrusions=(at + draw.uniform(LEASE_S, 45.0),))
+        return plot
+
+    @classmethod
+    def _drawn(cls, seed: int) -> Plot:
         draw = random.Random(seed)
 
         def some(most: int, make: Callable[[], Any]) -> tuple[Any, ...]:
@@ -146,7 +159,9 @@ def tell_story(plot: Plot) -> list[str]:
             world.problems.append(f"the story broke off: {type(error).__name__}: {error}")
         finally:
             _close(world)
-        return world.problems + _broken_promises(world, plot)
+        problems = world.problems + _broken_promises(world, plot)
+    world.read_no_more()
+    return problems
 
 
 def traced(plot: Plot) -> tuple[int, float, list[str]]:
@@ -157,6 +172,7 @@ def traced(plot: Plot) -> tuple[int, float, list[str]]:
         operations, seconds = world.operations, world.now
         _close(world)
         found = _Found.of(world)
+    world.read_no_more()
     return operations, seconds, [f"{row['run']} {row['state']} {row['failure']}" for row in found.runs]
 
 
@@ -381,7 +397,7 @@ async def _signaller(world: World, plot: Plot, at: float) -> None:
 
 def _open_sweeps(world: World) -> dict[str, float]:
     query = select(sweeps.c.sweep, sweeps.c.lease_until).where(sweeps.c.ended_at.is_(None))
-    with _reader(world) as connection:
+    with world.reading() as connection:
         return dict(connection.execute(query).all())
 
 
@@ -407,7 +423,7 @@ async def _ask(world: World, kind: str, argument: dict[str, int]) -> dict[str, s
     from sweeper.errors import NotFound
     from sweeper.record.batch import Batch
 
-    with _reader(world) as connection:
+    with world.reading() as connection:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             asked = Ask(STUDY, kind, argument, "bo", "beta").apply(Batch(connection))
@@ -417,24 +433,17 @@ async def _ask(world: World, kind: str, argument: dict[str, int]) -> dict[str, s
             return {}
     found: dict[str, Any] = {}
     names = [one.request for one in asked]
-    for _ in range(60):
-        await asyncio.sleep(1.0)
-        with _reader(world) as connection:
+    for _ in range(12):
+        await asyncio.sleep(5.0)
+        with world.reading() as connection:
             found = answers(connection, names)
         if len(found) == len(names):
             break
     return {name: found[name].text if name in found and found[name].was_taken else None for name in names}
 
 
-@contextmanager
-def _reader(world: World) -> Iterator[Any]:
-    """The database as somebody who is no driver of this story sees it."""
-    with engine_of(world.url).connect() as connection:
-        yield connection
-
-
 def _is_complete(world: World) -> bool:
-    with _reader(world) as connection:
+    with world.reading() as connection:
         states = connection.exec_driver_sql("SELECT state FROM trials").scalars().all()
         target = connection.execute(select(func.max(sweeps.c.n_trials))).scalar_one()
     return sum(state not in ("WAITING", "RUNNING") for state in states) >= target
@@ -465,7 +474,7 @@ class _Found:
         storage = Storage(Database(engine_of(world.url), world.url, "sqlite"))
         trials = storage.get_all_trials(storage.get_study_id_from_name(STUDY), deepcopy=False)
         storage.close()
-        with _reader(world) as connection:
+        with world.reading() as connection:
             rows = [dict(row) for row in connection.execute(select(runs)).mappings()]
             by_id = {row["id"]: row["run"] for row in rows}
             points = {

@@ -21,7 +21,7 @@ from typing import Any, Self
 from unittest import mock
 
 from optuna.trial import TrialState
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from sweeper.brake import Brake
 from sweeper.launch import T
@@ -72,6 +72,7 @@ class World:
         self.acks = Acks()
         self.problems: list[str] = []
         self.in_thread: Driver | None = None
+        self._reader: Connection | None = None
 
     @property
     def now(self) -> float:
@@ -85,6 +86,17 @@ class World:
 
     def wall(self) -> float:
         return 1.8e9 + self.now + sum(by for at, by in self.faults.jumps if at <= self.now)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The database as somebody who is no driver sees it; all of them share a connection."""
+        if self._reader is None:
+            self._reader = engine_of(self.url).connect()
+        yield self._reader
+
+    def read_no_more(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     @contextlib.contextmanager
     def natural_laws(self) -> Iterator[None]:
