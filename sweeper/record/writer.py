@@ -9,14 +9,12 @@ twice.
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,42 +29,16 @@ from sweeper.record.link import Link
 from sweeper.record.outage import Health, Outage
 from sweeper.record.statement import Sql, upsert
 from sweeper.record.tables import writers
-
-_log = logging.getLogger(__name__)
+from sweeper.record.waiting import Answer, Waiting, announce, answered, resolve, running
 
 _DEADLINE_S = 0.2  # a deferred write is durable after this, when no other takes it along earlier
 _MOST = 5_000  # writes in one transaction
-_PAUSES_S = (
-    0.005,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1.0,
-)  # between attempts while the database cannot be written
+_PAUSES_S = (*(0.005, 0.01, 0.02, 0.05), *(0.1, 0.2, 0.5, 1.0))  # between attempts while the database takes nothing
 
 FAREWELL_S = 3.5  # how long a process that wants to end waits for a database that is out of reach
 _STALL_S = 1.0  # a writer in a hurry that has written nothing for so long, though it should, writes nothing any more
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    write: Write[Any]
-    committed: Callable[[Any], None] | None
-    future: Future[Any] | None  # None for a deferred write: nobody waits for it
-    is_urgent: bool
-    ordinal: int
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    value: Any = None
-    error: Exception | None = None
 
 
 class Writer:
@@ -78,11 +50,11 @@ class Writer:
         self._key = uuid.uuid4().hex
         self._seq = 0
         self._changed = threading.Condition()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting] = deque()
         self._given = 0
         self._done = 0
         self._urgent = 0
-        self._taken: list[_Waiting] = []  # those in the transaction that is under way
+        self._taken: list[Waiting] = []  # those in the transaction that is under way
         self._moved_at = 0.0  # when something was written last, or came to be written after nothing was
         self._close_by: float | None = None
         self._is_hurried = False
@@ -96,13 +68,13 @@ class Writer:
 
         `committed` is called with the result before anybody else can read or write through the link.
         """
-        future = _running()
+        future = running()
         self._put(write, committed, future, is_urgent=True)
         return future
 
     def submit_soon(self, write: Write[T]) -> Future[T]:
         """As `submit`, but together with the next submitted write, or after 0.2 s; what goes wrong is logged too."""
-        future = _running()
+        future = running()
         self._put(write, None, future, is_urgent=False)
         return future
 
@@ -157,7 +129,7 @@ class Writer:
             if self._given == self._done:
                 self._moved_at = now
             self._given += 1
-            self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, now))
+            self._queue.append(Waiting(write, committed, future, is_urgent, self._given, now))
             if self._has_parted:
                 self._give_up()
                 return
@@ -177,7 +149,7 @@ class Writer:
             self._is_through = True
             self._changed.notify_all()
 
-    def _next(self) -> list[_Waiting]:
+    def _next(self) -> list[Waiting]:
         """Wait until something is due and take all there is; nothing once closed and done."""
         with self._changed:
             while not self._urgent and self._close_by is None:
@@ -189,15 +161,15 @@ class Writer:
             self._urgent -= sum(1 for waiting in taken if waiting.is_urgent)
             return taken
 
-    def _write(self, taken: list[_Waiting]) -> None:
+    def _write(self, taken: list[Waiting]) -> None:
         """Commit what was taken, however long it takes; a write that the database refuses fails alone."""
         self._seq += 1
-        answers: list[_Answer] = []
+        answers: list[Answer] = []
         for attempt in itertools.count():
             try:
                 with self.link.writing() as connection:
                     self._transact(connection, taken, answers)
-                    _announce(taken, answers)
+                    announce(taken, answers)
                 break
             except Exception as error:
                 if self._has_parted:
@@ -207,12 +179,12 @@ class Writer:
                     return
                 self._bear(taken, error)
             if not self._may_try_again(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]):
-                self._settle(taken, [_Answer(error=self._outage.farewell()) for _ in taken])
+                self._settle(taken, [Answer(error=self._outage.farewell()) for _ in taken])
                 return
         self._outage.over(taken[-1].ordinal)
         self._settle(taken, answers)
 
-    def _bear(self, taken: list[_Waiting], error: Exception) -> None:
+    def _bear(self, taken: list[Waiting], error: Exception) -> None:
         self._outage.goes_on(reason(error))
         if self._outage.is_lasting():
             with self._changed:
@@ -257,7 +229,7 @@ class Writer:
             if one.future is not None:
                 one.future.set_exception(self._outage.farewell())
 
-    def _settle(self, taken: list[_Waiting], answers: list[_Answer]) -> None:
+    def _settle(self, taken: list[Waiting], answers: list[Answer]) -> None:
         with self._changed:
             if self._has_parted:
                 return  # those who waited have been told, and the spool has it: to write it twice changes nothing
@@ -265,9 +237,9 @@ class Writer:
             self._moved_at = time.monotonic()
             self._taken = self._taken[len(taken) :]
         for waiting, answer in zip(taken, answers, strict=True):
-            _resolve(waiting, answer)
+            resolve(waiting, answer)
 
-    def _transact(self, connection: Connection, taken: list[_Waiting], answers: list[_Answer]) -> None:
+    def _transact(self, connection: Connection, taken: list[Waiting], answers: list[Answer]) -> None:
         """Commit the writes, with what they came to in `answers`; they stay as they are where the attempt before was
         committed, and only the answer to it was lost.
         """
@@ -281,7 +253,7 @@ class Writer:
         if mark is not None and mark.fetchone() is None:
             self.link.roll_back(connection)
             return
-        answers[:] = [_answer(waiting.write, batch) for waiting in taken]
+        answers[:] = [answered(waiting.write, batch) for waiting in taken]
         with batch.together():
             batch.flush()
             self.link.commit(connection)
@@ -297,7 +269,7 @@ class Writer:
         row = {"writer": self._key, "seq": self._seq, "written_at": time.time()}
         return self._mark.run(connection, row)
 
-    def _isolate(self, taken: list[_Waiting], error: Exception) -> None:
+    def _isolate(self, taken: list[Waiting], error: Exception) -> None:
         if len(taken) > 1:
             for waiting in taken:
                 self._write([waiting])
@@ -306,42 +278,9 @@ class Writer:
             refused = StorageError(f"{self.link.name} refused to store a value: {reason(error)}")
             refused.__cause__ = error
             error = refused
-        self._settle(taken, [_Answer(error=error)])
-
-
-def _running() -> Future[Any]:
-    """A write cannot be taken back, not by an asyncio task either."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+        self._settle(taken, [Answer(error=error)])
 
 
 @cache
 def _mark(dialect: str) -> Sql:
     return Sql(dialect, upsert(dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq))
-
-
-def _answer(write: Write[Any], batch: Batch) -> _Answer:
-    try:
-        return _Answer(write.apply(batch))
-    except Exception as error:
-        if is_refusal(error):
-            raise  # it has ended the transaction
-        return _Answer(error=error)
-
-
-def _announce(taken: list[_Waiting], answers: list[_Answer]) -> None:
-    for waiting, answer in zip(taken, answers, strict=True):
-        if waiting.committed is not None and answer.error is None:
-            waiting.committed(answer.value)
-
-
-def _resolve(waiting: _Waiting, answer: _Answer) -> None:
-    if answer.error is not None and not waiting.is_urgent:
-        _log.error("not stored: %s", answer.error)
-    if waiting.future is None:
-        return
-    if answer.error is not None:
-        waiting.future.set_exception(answer.error)
-    else:
-        waiting.future.set_result(answer.value)

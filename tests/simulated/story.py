@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import random
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -386,9 +385,9 @@ async def _intruder(world: World, plot: Plot, at: float) -> None:
 async def _signaller(world: World, plot: Plot, at: float) -> None:
     """Somebody ends every driver there is, and it ends within seconds, whatever its database does."""
     await asyncio.sleep(at)
-    ended = [driver for driver in world.drivers if not driver.is_dead and driver.brake is not None]
+    ended = [driver for driver in world.drivers if not driver.is_dead]
     for driver in ended:
-        driver.brake.stop(signal.SIGTERM)
+        driver.interrupt()
     await asyncio.sleep(LONGEST_END_S)
     for driver in ended:
         if not driver.is_dead and not plot.faults.freezes:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import random
+import signal
 import weakref
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -29,6 +30,7 @@ from sweeper.record import Storage, alive
 from sweeper.record.database import Database, make_engine, parse_url
 from sweeper.record.memory import Memory
 from sweeper.record.process import Fate, boot
+from sweeper.record.waiting import Waiting
 from sweeper.record.writer import FAREWELL_S, Writer
 from sweeper.run.journal import Journal, JournalReader, journal_path, seal, written
 from sweeper.trial import Ended, Event, Failure, Measured, Started, TrialSpec
@@ -166,6 +168,15 @@ class Driver:
         """Whether it has given the database up, being about to end."""
         return self.storage is not None and self.storage.simulated.has_parted
 
+    def interrupt(self) -> None:
+        """As by SIGTERM: see `sweeper.interruption`."""
+        if self.storage is not None:
+            self.storage.hurry()
+        if self.brake is not None:
+            self.brake.stop(signal.SIGTERM)
+        elif self.task is not None:
+            self.die()  # there is no loop yet, nothing that it has begun
+
     def part(self) -> None:
         """Whatever waits for the database does so no longer."""
         for lane in self._lanes.values():
@@ -252,10 +263,8 @@ class SimulatedWriter(Writer):
 
     def _put(self, write: Any, committed: Any, future: Future[Any] | None, *, is_urgent: bool) -> None:
         self._driver.touch()
-        from sweeper.record.writer import _Waiting
-
         self._given += 1
-        self._queue.append(_Waiting(write, committed, future, is_urgent, self._given, 0.0))
+        self._queue.append(Waiting(write, committed, future, is_urgent, self._given, 0.0))
         if self._has_parted:
             self._give_up()
             return
