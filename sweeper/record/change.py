@@ -4,24 +4,20 @@ store.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import DuplicatedStudyError
-from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialValueModel
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Table, delete, select
 
 from sweeper.record import optuna_rows as rows
 from sweeper.record.batch import Batch, Blind
+from sweeper.record.child_rows import ChildRow, value_columns
 from sweeper.record.optuna_rows import OptunaRows, to_local, to_utc
 from sweeper.record.statement import insert_if_absent
 from sweeper.record.tables import OF_RUNS, requests, runs, sweeps, tags
-
-ChildRow = tuple[Table, str | int, dict[str, object]]  # where it belongs, its name, step or objective, its columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,38 +269,3 @@ class Claim:
 
 def _moved(row: rows.TrialRow, *, changed: bool) -> Moved:
     return Moved(changed, row.state, to_local(row.datetime_start), to_local(row.datetime_complete))
-
-
-def param_columns(value: float, distribution: BaseDistribution) -> dict[str, object]:
-    """The columns of a param, its value in the internal representation."""
-    return {"param_value": value, "distribution_json": distribution_to_json(distribution)}
-
-
-def point_columns(value: float) -> dict[str, object]:
-    """The columns of an intermediate value."""
-    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    return {"intermediate_value": stored, "intermediate_value_type": kind.name}
-
-
-def value_columns(value: float) -> dict[str, object]:
-    """The columns of an objective value."""
-    stored, kind = TrialValueModel.value_to_stored_repr(value)
-    return {"value": stored, "value_type": kind.name}
-
-
-def children_of(trial: FrozenTrial) -> tuple[ChildRow, ...]:
-    """All that a trial holds beside its own row."""
-    found: list[ChildRow] = []
-    for name, value in trial.params.items():
-        distribution = trial.distributions[name]
-        found.append((rows.trial_params, name, param_columns(distribution.to_internal_repr(value), distribution)))
-    for table, attrs in (
-        (rows.trial_user_attrs, trial.user_attrs),
-        (rows.trial_system_attrs, trial.system_attrs),
-    ):
-        found.extend((table, key, {"value_json": json.dumps(value)}) for key, value in attrs.items())
-    for step, value in trial.intermediate_values.items():
-        found.append((rows.trial_points, step, point_columns(value)))
-    for objective, value in enumerate(trial.values or ()):
-        found.append((rows.trial_values, objective, value_columns(value)))
-    return tuple(found)

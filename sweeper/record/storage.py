@@ -37,10 +37,8 @@ from sweeper.record.change import (
     NewTrial,
     State,
     StudyAttr,
-    children_of,
-    param_columns,
-    point_columns,
 )
+from sweeper.record.child_rows import children_of, param_columns, point_columns
 from sweeper.record.database import Database, open_database
 from sweeper.record.memory import Memory
 from sweeper.record.mirror import Mirror
