@@ -109,6 +109,7 @@ def test_on_postgresql_the_same(sweeper: Sweeper, postgres_server: PostgresServe
     there.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_the_figure_is_written_beside_what_is_printed(ask: Sweeper, tmp_path: Path, suffix: str, start: bytes) -> None:
     path = tmp_path / f"page.{suffix}"
@@ -139,6 +140,7 @@ def test_the_next_space_is_a_config(ask: Sweeper) -> None:
     assert set(given["params"]) == {"x", "y"} and "interval(" in given["params"]["x"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "column"), [("peak_gpu_memory", "peak_gpu_memory_bytes"), ("gpu_seconds", "gpu_seconds")]
 )
@@ -191,6 +193,7 @@ def test_what_cannot_be_asked(ask: Sweeper, arguments: list[str], message: str) 
     assert found.status == 2 and message in found.err
 
 
+@pytest.mark.slow
 def test_several_objectives_are_explained_one_at_a_time(sweeper: Sweeper, written: Written) -> None:
     study = written.study("s", ("maximize", "minimize"), ("acc", "size"))
     study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), n_trials=30)

@@ -25,11 +25,13 @@ def test_one_file_and_its_figures_on_request(sweeper: Sweeper, digits_url: str, 
     assert {"progress.pdf", "importance.pdf", "timeline.pdf"} <= {path.name for path in figures}
 
 
+@pytest.mark.slow
 def test_the_file_can_be_named(sweeper: Sweeper, digits_url: str, tmp_path: Path) -> None:
     assert sweeper("report", "digits", "-o", "digits.html", "--storage", digits_url).status == 0
     assert (tmp_path / "digits.html").exists() and not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -97,6 +97,7 @@ def test_the_config_is_hydras_own(app: App, warm: Composer, overrides: list[str]
 changes = st.sampled_from([line for overrides in SETS for line in overrides if not line.startswith("hydra")])
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(changes, unique_by=lambda line: line.split("=")[0], max_size=6))
 def test_any_mixture_of_overrides_ends_as_in_hydra(app: App, warm: Composer, overrides: list[str]) -> None:

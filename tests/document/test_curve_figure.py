@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -43,6 +44,7 @@ def test_the_best_the_next_and_the_pruned_are_told_apart() -> None:
     assert_on_paper(figure)
 
 
+@pytest.mark.slow
 def test_of_many_pruned_trials_the_last_are_drawn() -> None:
     pruned = [trial(i, TrialState.PRUNED, {0: 0.0, 1: i / 2000}) for i in range(1517)]
     figure = draw_reports([*pruned, trial(1517, TrialState.COMPLETE, {0: 0.1, 1: 1.0})], [1517], ACCURACY)

@@ -106,6 +106,7 @@ def test_the_strongest_pair_is_mapped_first(importance: Importance) -> None:
     assert chosen.axes[0].get_xlabel() == "depth"
 
 
+@pytest.mark.slow
 def test_the_page_has_everything_and_stays_on_the_paper(importance: Importance, tmp_path: Path) -> None:
     figure = draw_page(importance, study="digits", target="accuracy", direction=StudyDirection.MAXIMIZE)
     words = "\n".join(texts(figure))
@@ -117,6 +118,7 @@ def test_the_page_has_everything_and_stays_on_the_paper(importance: Importance, 
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_trials_make_a_page_too(count: int, tmp_path: Path) -> None:
     figure = draw_page(evaluate(sweep(count), pairs="all", n_trees=8), study="digits", target="accuracy")
@@ -125,6 +127,7 @@ def test_few_trials_make_a_page_too(count: int, tmp_path: Path) -> None:
     assert f"{count} of {count} trials used" in "\n".join(texts(figure))
 
 
+@pytest.mark.slow
 def test_hostile_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     long = "group." * 12
     space: Space = {

@@ -51,6 +51,7 @@ def test_a_parameter_that_is_not_active_is_passed_below() -> None:
     assert figure is not None and "not active" in texts(figure)
 
 
+@pytest.mark.slow
 def test_of_many_trials_the_best_are_drawn() -> None:
     trials = [finished({"k": 1 + i % 9}, SPACE, float(i)) for i in range(MOST_LINES + 50)]
     figure = draw_parallel(trials, LOSS, ["k"])

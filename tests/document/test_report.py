@@ -105,6 +105,7 @@ def test_what_the_best_changed_is_told(written: Written) -> None:
     assert page.words[start + 1 : start + 10] == ["model.depth", "2", "8", "old", "null", "–", "new", "–", "[1]"]
 
 
+@pytest.mark.slow
 def test_whether_the_best_can_be_compared_is_told(written: Written) -> None:
     """Two trials of one config, another seed and another torch."""
     study = written.study("s", ("maximize",))
@@ -138,6 +139,7 @@ def test_the_page_needs_no_network_and_runs_nothing(page: Page) -> None:
     assert "default-src 'none'" in page.html
 
 
+@pytest.mark.slow
 def test_a_study_that_sweeper_did_not_write(written: Written) -> None:
     study = written.study("theirs", ("minimize",))
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=25)
@@ -234,6 +236,7 @@ def test_next_to_nothing_is_no_error(written: Written, states: list[TrialState])
     assert ("No trial has completed yet." in page.text) == (TrialState.COMPLETE not in states)
 
 
+@pytest.mark.slow
 def test_whatever_is_on_record_is_shown_as_text(written: Written) -> None:
     hostile_study(written)
     page = report_on(written.url, HOSTILE)

@@ -4,6 +4,7 @@ import math
 import uuid
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
@@ -18,6 +19,7 @@ CONSTRAINT = st.sampled_from([None, -1.0, 0.0, 1.0])
 REUSES = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @REUSES
 @given(st.data(), st.sampled_from(["minimize", "maximize"]))
 def test_single_objective_agrees_with_optuna(written: Written, data: st.DataObject, direction: str) -> None:

@@ -115,6 +115,7 @@ def curve(tmp_path_factory: pytest.TempPathFactory) -> str:
     return written.url
 
 
+@pytest.mark.slow
 @given(st.integers(2, 1200))
 def test_a_thinned_curve_keeps_its_ends(curve: str, most: int) -> None:
     (found,) = Survey(curve).curves("s", [0, 7], "loss", most).values()

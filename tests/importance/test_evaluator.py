@@ -42,6 +42,7 @@ def study_of(trials: list[optuna.trial.FrozenTrial]) -> optuna.Study:
     return study
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     bounds=st.lists(

@@ -128,6 +128,7 @@ def test_no_new_trials_after_the_limit(trouble: Trouble) -> None:
     storage.close()
 
 
+@pytest.mark.slow
 def test_closing_leaves_what_waits_in_the_spool_for_the_next_driver(trouble: Trouble, tmp_path: Path) -> None:
     storage = Storage(trouble.url)
     record = Record(storage)

@@ -104,6 +104,7 @@ async def until(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_an_app_that_starts_threads_on_import_is_spawned_and_says_so(tmp_path: Path) -> None:
     launcher = HostLauncher(threaded.returns_its_parents_threads, Isolation.PROCESS)
     (events,) = run_all(launcher, [spec_for(tmp_path, {"x": 1.0})])
@@ -123,6 +124,7 @@ def test_threads_of_numpy_do_not_keep_an_app_from_being_forked(tmp_path: Path) -
     assert unforkable == "None"
 
 
+@pytest.mark.slow
 def test_a_killed_zygote_is_a_crash_and_leaves_nothing(tmp_path: Path) -> None:
     launcher = HostLauncher(apps.ends, Isolation.PROCESS)
     specs = [

@@ -78,6 +78,7 @@ def distinct(values: list[Any]) -> list[Any]:
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @quick
 @given(names, st.lists(trees, min_size=2, max_size=4).map(distinct), st.data())
 def test_choices_arrive_as_they_are(
