@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,6 +58,7 @@ def compare_trials(request: Request) -> Response:
         counts=f"{len(found.differences)} of {len(found.all)} keys differ",
         other=address("/compare", trial=names, all=None if is_all else "1"),
         is_all=is_all,
+        command=shlex.join(["sweeper", "compare", *names, "--diff"]) if found.has_other_code else "",
         metrics=metrics,
         curves=[address("/api/curves", trial=names, metric=metric) for metric in metrics[:MOST_FIGURES]],
         crumbs=[("Studies", "/"), (study, study_address(study))],

@@ -15,6 +15,7 @@ from sweeper.web.compare_page import compare_trials
 from sweeper.web.file import download, log
 from sweeper.web.gate import Gate
 from sweeper.web.importance import importance
+from sweeper.web.shared import FRESH_S, Shared
 from sweeper.web.source import Source
 from sweeper.web.static import static
 from sweeper.web.studies_page import studies
@@ -44,9 +45,17 @@ ROUTES = [
     Route("/static/{name}", static),
 ]
 
+_OF_ONE_READER = ("/file", "/api/trials", "/api/points", "/api/log", "/static/{name}")  # large, or never the same
+SHARED = frozenset(route.path for route in ROUTES) - set(_OF_ONE_READER)
 
-def create_site(source: Source, token: str, *, hosts: Collection[str] = (), port: int = 0) -> ASGIApp:
-    """The site behind its door. `hosts` are names that it goes by beside localhost; `port` names its cookie."""
+
+def create_site(
+    source: Source, token: str, *, hosts: Collection[str] = (), port: int = 0, fresh_s: float = FRESH_S
+) -> ASGIApp:
+    """The site behind its door. `hosts` are names that it goes by beside localhost; `port` names its cookie.
+
+    Whoever asks for the same within `fresh_s` gets the same answer.
+    """
     inner = Starlette(
         routes=ROUTES,
         exception_handlers={SweeperError: page.failed, HTTPException: page.no_page, Exception: page.failed},
@@ -56,4 +65,4 @@ def create_site(source: Source, token: str, *, hosts: Collection[str] = (), port
         scope["source"] = source
         await inner(scope, receive, send)
 
-    return Gate(with_source, token, hosts, port, page.refusal)
+    return Gate(Shared(with_source, SHARED, fresh_s), token, hosts, port, page.refusal)

@@ -202,6 +202,7 @@ def _commands(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "The app itself with this trial's overrides", app_command(sweep.command if sweep else "", run)
     if sweep is not None:
         yield "The sweep was launched with", sweep.command
+    yield "Why the sampler tried this point", shlex.join(["sweeper", "show", str(subject.name), "--why"])
     yield "All that is on record of it, for programs", shlex.join(["sweeper", "show", str(subject.name), "--json"])
 
 

@@ -21,7 +21,7 @@ Visit = Callable[[str], TestClient]
 
 def visitor(url: str, *, token: str | None = TOKEN, artifacts: str | None = None) -> TestClient:
     """A program that asks the site over a database, by default with its token."""
-    site = create_site(Source.of(url, artifacts), TOKEN, port=PORT)
+    site = create_site(Source.of(url, artifacts), TOKEN, port=PORT, fresh_s=0)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     return TestClient(site, base_url=HOME, headers=headers, follow_redirects=False)
 

@@ -2,7 +2,7 @@
 // What makes a page comfortable; every page reads well without it.
 
 // --- A page of a sweep that runs moves by itself: its regions are fetched anew when the mark of the record changes.
-const QUICK_MS = 2000, SLOW_MS = 15000;
+const QUICK_MS = 2000, SLOW_MS = 5000;
 
 async function regions(address) {
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
