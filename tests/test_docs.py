@@ -44,6 +44,14 @@ def test_every_fault_names_tests_that_there_are() -> None:
         assert "test_" in row or "`OF_" in row or row.endswith("| the same"), row
 
 
+def test_every_address_of_the_site_is_listed() -> None:
+    from sweeper.web.site import ROUTES
+
+    page = (ROOT / "docs" / "ui.md").read_text(encoding="utf-8")
+    paths = {route.path for route in ROUTES if route.path.startswith(("/api/", "/file"))}
+    assert set(re.findall(r"`(/(?:api|file)[a-z/]*)", page)) == paths
+
+
 def test_exit_statuses_are_as_said() -> None:
     assert (SweeperError.exit_status, StorageError.exit_status) == (2, 3)
     assert (LaunchError.exit_status, TrialsFailed.exit_status) == (4, 5)

@@ -27,7 +27,7 @@ _BATCH = 500  # trials that are read at once
 
 def studies(request: Request) -> Response:
     """Every study at a glance."""
-    return _table(request, [record(row) for row in source_of(request).history.studies()])
+    return records_answer(request, [record(row) for row in source_of(request).history.studies()])
 
 
 def study(request: Request) -> Response:
@@ -61,7 +61,7 @@ def trial(request: Request) -> Response:
 def points(request: Request) -> Response:
     """Every point of every metric of a trial."""
     name = TrialName.parse(required(request.query_params, "trial"))
-    return _table(request, answers.points(source_of(request).history, name), f"{name.number}-points.csv")
+    return records_answer(request, answers.points(source_of(request).history, name), f"{name.number}-points.csv")
 
 
 def compare(request: Request) -> Response:
@@ -112,7 +112,8 @@ def _wants_csv(request: Request) -> bool:
     return form == "csv"
 
 
-def _table(request: Request, records: Sequence[Mapping[str, Any]], name: str = "studies.csv") -> Response:
+def records_answer(request: Request, records: Sequence[Mapping[str, Any]], name: str = "studies.csv") -> Response:
+    """Records as JSON, or as CSV where that is asked for."""
     return _csv(records, name) if _wants_csv(request) else answer(records)
 
 

@@ -14,7 +14,7 @@ from sweeper.errors import NotFound, SweeperError
 from sweeper.history import ArtifactRow, CodeRow, DataRow, RunRow
 from sweeper.web.address import address
 from sweeper.web.source import Source
-from sweeper.web.table import Cell, Column, Table, value, words
+from sweeper.web.table import Cell, Column, Table, forms, value, words
 
 MOST_DIFF_BYTES = 200_000
 _LISTED = ("packages", "origins")  # of an environment, in tables of their own or not at all
@@ -56,12 +56,12 @@ def made_of(source: Source, run: RunRow) -> Made:
     rows = history.data(run.run)
     return Made(
         artifacts=_artifacts(run, history.artifacts(run.run)),
-        data=_data(rows) if rows else None,
+        data=_data(run, rows) if rows else None,
         code=_code(code),
         diff=diff,
         diff_note=note,
         environment=_pairs({key: found for key, found in document.items() if key not in _LISTED}),
-        packages=_packages(document),
+        packages=_packages(run, document),
         determinism=_pairs({key: found for key, found in run.determinism.items() if key != "generators"}),
         gaps=[*run.gaps, *(f"changed while the sweep ran: {path}" for path in run.drift)],
     )
@@ -69,7 +69,13 @@ def made_of(source: Source, run: RunRow) -> Made:
 
 def _artifacts(run: RunRow, rows: Sequence[ArtifactRow]) -> Table:
     columns = [Column("file"), Column("kind"), Column("size", is_number=True), Column("sha256"), Column("saved")]
-    return Table("Files", columns, [_artifact(run, row) for row in rows], "This run keeps no file.")
+    return Table(
+        "Files", columns, [_artifact(run, row) for row in rows], "This run keeps no file.", **_forms("/api/files", run)
+    )
+
+
+def _forms(path: str, run: RunRow) -> dict[str, str]:
+    return forms(path, trial=f"{run.study}/{run.number}", attempt=run.attempt)
 
 
 def _artifact(run: RunRow, row: ArtifactRow) -> list[Cell]:
@@ -80,7 +86,7 @@ def _artifact(run: RunRow, row: ArtifactRow) -> list[Cell]:
     return [words(row.name, href), words(row.kind), Cell(text.size(row.size)), digest, Cell(text.moment(row.saved_at))]
 
 
-def _data(rows: Sequence[DataRow]) -> Table:
+def _data(run: RunRow, rows: Sequence[DataRow]) -> Table:
     columns = [
         Column("data"),
         Column("place"),
@@ -98,7 +104,7 @@ def _data(rows: Sequence[DataRow]) -> Table:
         ]
         for row in rows
     ]
-    return Table("Data it read", columns, cells)
+    return Table("Data it read", columns, cells, **_forms("/api/data", run))
 
 
 def _code(code: CodeRow | None) -> list[tuple[str, str]]:
@@ -131,12 +137,12 @@ def _look(line: str) -> str:
     return "added" if line.startswith("+") else "gone" if line.startswith("-") else ""
 
 
-def _packages(document: Mapping[str, Any]) -> Table | None:
+def _packages(run: RunRow, document: Mapping[str, Any]) -> Table | None:
     packages = document.get("packages")
     if not isinstance(packages, Mapping) or not packages:
         return None
     rows = [[words(name), words(str(version))] for name, version in sorted(packages.items())]
-    return Table(f"{len(rows)} packages", (Column("package"), Column("version")), rows)
+    return Table(f"{len(rows)} packages", (Column("package"), Column("version")), rows, **_forms("/api/packages", run))
 
 
 def _pairs(document: Mapping[str, Any]) -> list[tuple[str, str]]:

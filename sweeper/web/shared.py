@@ -53,7 +53,7 @@ class Shared:
             working = self._working.get(key)
             found = await (asyncio.shield(working) if working else self._worked_out(key, scope, receive))
         for message in found.messages:
-            await send(message.copy())  # headers are added on the way out
+            await send(dict(message))  # headers are added on the way out
 
     def _for(self, took_s: float) -> float:
         """How long an answer is kept that took so long; not at all where nothing is to be shared."""

@@ -20,6 +20,7 @@ from sweeper.web.source import Source
 from sweeper.web.static import static
 from sweeper.web.studies_page import studies
 from sweeper.web.study_page import study
+from sweeper.web.tables import TABLES, table
 from sweeper.web.trial_page import trial
 
 ROUTES = [
@@ -36,6 +37,7 @@ ROUTES = [
     Route("/api/compare", api.compare),
     Route("/api/pulse", api.pulse),
     Route("/api/log", log),
+    *(Route(f"/api/{name}", table) for name in TABLES),
     Route("/api/progress", figures.progress),
     Route("/api/importance", importance),
     Route("/api/parallel", figures.parallel),

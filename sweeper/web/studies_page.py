@@ -8,10 +8,10 @@ from starlette.responses import Response
 from sweeper import text
 from sweeper.document.origin_section import goal
 from sweeper.history import StudyRow
-from sweeper.web.address import address, study_address, trial_address
+from sweeper.web.address import study_address, trial_address
 from sweeper.web.page import render
 from sweeper.web.source import source_of
-from sweeper.web.table import Cell, Column, Table, value, words
+from sweeper.web.table import Cell, Column, Table, forms, value, words
 
 
 def studies(request: Request) -> Response:
@@ -38,8 +38,7 @@ def table(rows: list[StudyRow], now: float) -> Table:
         columns,
         [_row(row, now) for row in rows],
         "There is no study in this database yet: launch one with `sweeper launch train.py …`.",
-        csv=address("/api/studies", format="csv"),
-        json=address("/api/studies"),
+        **forms("/api/studies"),
     )
 
 

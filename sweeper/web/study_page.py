@@ -17,7 +17,7 @@ from sweeper.web.address import View, required, trial_address
 from sweeper.web.board import Board, board, default_columns, offered
 from sweeper.web.page import render
 from sweeper.web.source import Source, source_of
-from sweeper.web.table import Cell, Column, Table, words
+from sweeper.web.table import Cell, Column, Table, forms, words
 from sweeper.web.trial_page import telling
 
 
@@ -50,8 +50,8 @@ def study(request: Request) -> Response:
         wrong=wrong,
         where_text=given.get("where", ""),
         metrics=telling(metrics),
-        space=_space(space),
-        launches=_launches(sweeps),
+        space=_space(row.name, space),
+        launches=_launches(row.name, sweeps),
         counts=counts(row, source.history.failures(row.name)),
         note=source.history.note(row.name, None),
         tags=source.history.tags(row.name).get(None, ()),
@@ -105,15 +105,25 @@ def keys(row: StudyRow, sweeps: list[SweepRow], now: float) -> list[Key]:
     return found
 
 
-def _space(space: Mapping[str, Mapping[str, object]]) -> Table:
+def _space(study: str, space: Mapping[str, Mapping[str, object]]) -> Table:
     rows = [[words(name), words(text.domain(found), longest=120)] for name, found in space.items()]
-    return Table("Search space", (Column("parameter"), Column("range")), rows, "No trial has said its parameters yet.")
+    return Table(
+        "Search space",
+        (Column("parameter"), Column("range")),
+        rows,
+        "No trial has said its parameters yet.",
+        **forms("/api/space", study=study),
+    )
 
 
-def _launches(sweeps: list[SweepRow]) -> Table:
+def _launches(study: str, sweeps: list[SweepRow]) -> Table:
     columns = [Column(name) for name in ("started", "took", "outcome", "by", "sampler", "command")]
     return Table(
-        "Launches", columns, [_launch(sweep) for sweep in reversed(sweeps)], "sweeper did not launch this study."
+        "Launches",
+        columns,
+        [_launch(sweep) for sweep in reversed(sweeps)],
+        "sweeper did not launch this study.",
+        **forms("/api/launches", study=study),
     )
 
 

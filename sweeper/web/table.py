@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeper import text
+from sweeper.web.address import address
 
 LONGEST = 48  # characters of a cell; the whole text is in its title
 MISSING = "–"
@@ -43,6 +44,11 @@ class Table:
     nothing: str = "Nothing yet."  # what stands in the place of no rows
     csv: str = ""  # addresses of the same for programs
     json: str = ""
+
+
+def forms(path: str, **given: str | int) -> dict[str, str]:
+    """Where the same table is for programs."""
+    return {"csv": address(path, **given, format="csv"), "json": address(path, **given)}
 
 
 def value(found: object, digits: int = 5, longest: int = LONGEST) -> Cell:

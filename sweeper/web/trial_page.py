@@ -21,7 +21,7 @@ from sweeper.web.address import address, required, study_address, trial_address
 from sweeper.web.made_of import Made, made_of
 from sweeper.web.page import render
 from sweeper.web.source import Source, source_of
-from sweeper.web.table import Cell, Column, Table, state, value, words
+from sweeper.web.table import Cell, Column, Table, forms, state, value, words
 
 MOST_POINTS = 400  # of a curve on the page
 
@@ -60,7 +60,7 @@ def trial(request: Request) -> Response:
         run=run,
         keys=list(_keys(subject, best)),
         facts=list(_facts(subject)),
-        params=_params(study, found, best),
+        params=_params(str(subject.name), found, best),
         metrics=_metrics(curves, subject),
         curves=telling(sorted(curves)),
         attempts=_attempts(subject),
@@ -127,17 +127,19 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield from origin.facts(history, run)
 
 
-def _params(study: StudyRow, found: TrialDetail, best: BestRow | None) -> Table:
+def _params(name: str, found: TrialDetail, best: BestRow | None) -> Table:
     columns = [Column("parameter"), Column("value", is_number=True), Column("range")]
     if best is not None:
         columns.insert(2, Column(f"best (trial {best.number})", is_number=True))
     rows = []
-    for name, given in found.params.items():
-        cells = [words(name), value(given), words(text.domain(found.distributions[name]), longest=60)]
+    for key, given in found.params.items():
+        cells = [words(key), value(given), words(text.domain(found.distributions[key]), longest=60)]
         if best is not None:
-            cells.insert(2, value(best.params.get(name)))
+            cells.insert(2, value(best.params.get(key)))
         rows.append(cells)
-    return Table("Parameters", columns, rows, "The sampler chose nothing for this trial.")
+    return Table(
+        "Parameters", columns, rows, "The sampler chose nothing for this trial.", **forms("/api/params", trial=name)
+    )
 
 
 def _metrics(curves: Mapping[str, Curve], subject: Subject) -> Table:
@@ -152,14 +154,12 @@ def _metrics(curves: Mapping[str, Curve], subject: Subject) -> Table:
     for name, test in tests.items():
         looks = f"test, {text.count(test.looks, 'look')}"
         rows.append([words(f"{name} ({looks})"), value(test.value), value(test.step), value(None), value(None)])
-    name = str(subject.name)
     return Table(
         "Metrics",
         columns,
         rows,
         "Nothing was logged: training code calls `sweeper.log({…}, step)` for curves.",
-        csv=address("/api/points", trial=name, format="csv") if rows else "",
-        json=address("/api/points", trial=name) if rows else "",
+        **(forms("/api/points", trial=str(subject.name)) if rows else {}),
     )
 
 
@@ -185,7 +185,7 @@ def _attempts(subject: Subject) -> Table | None:
         ]
         for run in runs
     ]
-    return Table("Attempts", columns, rows)
+    return Table("Attempts", columns, rows, **forms("/api/attempts", trial=str(subject.name)))
 
 
 def _commands(subject: Subject) -> Iterator[tuple[str, str]]:

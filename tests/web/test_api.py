@@ -45,7 +45,15 @@ def test_a_view_of_trials_is_the_pages(site: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("path", "count"),
-    [("/api/studies", 1), ("/api/points?trial=digits/3", 5), ("/api/compare?trial=digits/1&trial=digits/2", 6)],
+    [
+        ("/api/studies", 1),
+        ("/api/points?trial=digits/3", 5),
+        ("/api/compare?trial=digits/1&trial=digits/2", 6),
+        ("/api/space?study=digits", 3),
+        ("/api/launches?study=digits", 1),
+        ("/api/params?trial=digits/3", 3),
+        ("/api/attempts?trial=digits/7", 2),
+    ],
 )
 def test_each_table_is_there_in_both_forms(site: TestClient, path: str, count: int) -> None:
     assert site.get(path).headers["content-type"] == "application/json"

@@ -255,6 +255,15 @@ def test_a_log_is_followed(place: Place) -> None:
         expect(log).to_contain_text("epoch 1 <b>")
 
 
+def test_a_page_says_that_it_may_be_old(place: Place) -> None:
+    with place.context() as context:
+        page = place.look(context, "/study?study=writing")
+        context.set_offline(True)
+        expect(page.locator("#stale")).to_contain_text("cannot be reached", timeout=20_000)
+        context.set_offline(False)
+        expect(page.locator("#stale")).to_have_count(0, timeout=20_000)
+
+
 def test_a_sweep_is_seen_moving(place: Place) -> None:
     (place.folder / "app.py").write_text(APP)
     gate = place.folder / "gate"

@@ -24,21 +24,34 @@ async function regions(address) {
   count();
 }
 
+// What is shown may be old: that is said for as long as it may be so.
+function stale(why) {
+  let line = document.getElementById("stale");
+  if (!why) { line?.remove(); return; }
+  if (!line) {
+    line = Object.assign(document.createElement("p"), { id: "stale", className: "stale" });
+    line.setAttribute("role", "status");
+    document.getElementById("main").prepend(line);
+  }
+  line.textContent = why;
+}
+
 function live(address) {
   let mark;
   async function look() {
     let wait = SLOW_MS;
     try {
       const answer = await fetch(address);
-      if (answer.status === 401) return;
+      if (answer.status === 401) { stale("The server was started anew: open the link that it printed. This page shows what it last knew."); return; }
       const found = await answer.json();
+      stale(answer.ok ? "" : `${found.error} This page shows what was last known.`);
       if (mark !== undefined && found.mark !== mark) {
         await regions(location.href);
         document.dispatchEvent(new Event("moved"));
       }
       mark = found.mark ?? mark;
       if (found.live) wait = QUICK_MS;
-    } catch { /* the server is away: it is asked again */ }
+    } catch { stale("The server cannot be reached: this page shows what it last said."); }
     setTimeout(look, document.hidden ? SLOW_MS : wait);
   }
   look();
