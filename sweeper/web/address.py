@@ -17,6 +17,7 @@ from sweeper.history.leaderboard import Ask, Order
 from sweeper.history.query import Field
 
 SIZES = (25, 50, 100, 250)
+USUAL_SIZE = SIZES[0]
 MOST_COMPARED = 20
 
 
@@ -45,7 +46,7 @@ class View:
     sort: str = ""  # a field, with - before it for the greatest first; empty for the best first
     columns: tuple[str, ...] = ()  # fields; empty for those that a study has by default
     page: int = 1
-    size: int = 50
+    size: int = USUAL_SIZE
 
     @classmethod
     def of(cls, given: QueryParams) -> View:
@@ -56,7 +57,7 @@ class View:
             sort=given.get("sort", ""),
             columns=tuple(dict.fromkeys(given.getlist("column"))),
             page=number(given, "page", 1),
-            size=number(given, "size", 50, SIZES[-1]),
+            size=number(given, "size", USUAL_SIZE, SIZES[-1]),
         )
         _ = view.ask  # what cannot be meant is said at once
         return view
@@ -89,7 +90,7 @@ class View:
             sort=view.sort,
             column=view.columns,
             page=None if view.page == 1 else view.page,
-            size=None if view.size == 50 else view.size,
+            size=None if view.size == USUAL_SIZE else view.size,
         )
 
 

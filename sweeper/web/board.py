@@ -9,13 +9,13 @@ from sweeper import text
 from sweeper.history import StudyRow
 from sweeper.history.leaderboard import Line, Page
 from sweeper.history.query import Field, field
-from sweeper.web.address import SIZES, View, trial_address
-from sweeper.web.table import Cell, Column, Table, column, state, value, words
+from sweeper.web.address import SIZES, USUAL_SIZE, View, trial_address
+from sweeper.web.table import Cell, Column, Table, column, state, under, value, words
 
 MOST_PARAMS = 6  # columns of parameters where nobody chose
 COSTS = ("peak_rss_bytes", "peak_gpu_memory_bytes", "gpu_seconds", "energy_j")
 ALWAYS_OFFERED = ("state", "runtime_s", "failure", "error", "tag", "seed", "node", "attempt", *COSTS)
-_NUMBERS = ("number", "value", "values", "metrics", "tests", "runtime_s", "seed", "attempt", *COSTS)
+_NUMBERS = ("value", "values", "metrics", "tests", "runtime_s", "seed", "attempt", *COSTS)
 
 
 _TITLES = {
@@ -74,8 +74,8 @@ def board(study: StudyRow, view: View, shown_columns: Sequence[str], found: Page
             columns,
             rows,
             _nothing(study, view),
-            csv=view.address("/api/trials", page=1, size=50) + "&format=csv",
-            json=view.address("/api/trials", page=1, size=50),
+            csv=view.address("/api/trials", page=1, size=USUAL_SIZE) + "&format=csv",
+            json=view.address("/api/trials", page=1, size=USUAL_SIZE),
         ),
         choices=[Choice(name, name in shown_columns) for name in dict.fromkeys([*choices, *shown_columns])],
         total=found.total,
@@ -134,6 +134,8 @@ def _cell(study: StudyRow, line: Line, field: Field) -> Cell:
             return Cell(text.duration(took)) if took is not None else value(None)
         case "peak_rss_bytes" | "peak_gpu_memory_bytes":
             return Cell(text.size(found)) if isinstance(found, int) else value(None)
+    if field.kind == "params":
+        return under(line.params, field.key or "")
     if isinstance(found, str):
         return words(found)
     return value(found)

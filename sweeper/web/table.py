@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeper import text
@@ -58,6 +58,11 @@ def value(found: object, digits: int = 5, longest: int = LONGEST) -> Cell:
     whole = text.value(found, digits) if isinstance(found, float) else text.value(found)
     exact = text.exact(found) if isinstance(found, float) else whole
     return Cell(text.shorten(whole, longest), title=exact if exact != whole or len(whole) > longest else "")
+
+
+def under(found: Mapping[str, object], key: str) -> Cell:
+    """What stands under a key, where None is a value like any other; nothing where there is no such key."""
+    return Cell("null") if key in found and found[key] is None else value(found.get(key))
 
 
 def words(found: str | None, href: str = "", longest: int = LONGEST) -> Cell:

@@ -21,7 +21,7 @@ from sweeper.web.address import address, required, study_address, trial_address
 from sweeper.web.made_of import Made, made_of
 from sweeper.web.page import render
 from sweeper.web.source import Source, source_of
-from sweeper.web.table import Cell, Column, Table, forms, state, value, words
+from sweeper.web.table import Cell, Column, Table, forms, state, under, value, words
 
 MOST_POINTS = 400  # of a curve on the page
 
@@ -76,7 +76,8 @@ def trial(request: Request) -> Response:
 
 def telling(metrics: Sequence[str]) -> list[str]:
     """Metrics worth a figure: what was reported to the pruner is mostly one of the others under another name."""
-    return [name for name in metrics if name != REPORTED] or list(metrics)
+    known = [name for name in metrics if name != REPORTED] or list(metrics)
+    return sorted(known, key=lambda name: name.startswith("train"))  # what is measured on other data tells more
 
 
 def another_best(subject: Subject) -> BestRow | None:
@@ -132,10 +133,10 @@ def _params(name: str, found: TrialDetail, best: BestRow | None) -> Table:
     if best is not None:
         columns.insert(2, Column(f"best (trial {best.number})", is_number=True))
     rows = []
-    for key, given in found.params.items():
-        cells = [words(key), value(given), words(text.domain(found.distributions[key]), longest=60)]
+    for key in found.params:
+        cells = [words(key), under(found.params, key), words(text.domain(found.distributions[key]), longest=60)]
         if best is not None:
-            cells.insert(2, value(best.params.get(key)))
+            cells.insert(2, under(best.params, key))
         rows.append(cells)
     return Table(
         "Parameters", columns, rows, "The sampler chose nothing for this trial.", **forms("/api/params", trial=name)

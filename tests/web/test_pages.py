@@ -134,6 +134,11 @@ def test_a_trial_that_failed(site: TestClient) -> None:
     assert "attempt 1 of 2" in first.text and "The log is not on this machine" in first.text
 
 
+def test_a_parameter_that_is_none_is_told_from_none_at_all(site: TestClient) -> None:
+    assert "null" in look(site, "/study", study="digits").words
+    assert look(site, "/trial", trial="digits/3").words.count("null") == 2  # its own and the best one's
+
+
 def test_a_trial_beside_the_best(site: TestClient) -> None:
     page = look(site, "/trial", trial="digits/2")
     assert "best (trial 5)" in page.text and "seed: 2" in page.text and "0.92" in page.text

@@ -73,13 +73,21 @@ let waiting;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(redraw, 150); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 document.addEventListener("moved", reload);
+
+// The curves are those of the table: another metric, another order of trials.
+function ask(figure, given) {
+  const source = new URL(figure.dataset.source, location);
+  for (const [name, value] of Object.entries(given)) value ? source.searchParams.set(name, value) : source.searchParams.delete(name);
+  figure.dataset.source = source.pathname + source.search;
+  if (figure.dataset.seen) load(figure);
+}
 document.addEventListener("change", (event) => {
   const choice = event.target.closest("[data-chooses]");
-  if (!choice) return;
-  const figure = document.getElementById(choice.dataset.chooses);
-  const source = new URL(figure.dataset.source, location);
-  source.searchParams.set(choice.name, choice.value);
-  figure.dataset.source = source.pathname + source.search;
-  load(figure);
+  if (choice) ask(document.getElementById(choice.dataset.chooses), { [choice.name]: choice.value });
 });
+document.addEventListener("swapped", (event) => {
+  const figure = document.getElementById("curves");
+  if (figure) ask(figure, { sort: new URL(event.detail, location).searchParams.get("sort") });
+});
+
 for (const figure of document.querySelectorAll("figure[data-figure]")) watching.observe(figure);

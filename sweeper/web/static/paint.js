@@ -74,7 +74,7 @@ const PAINT = {
     };
   },
 
-  importance(found) {
+  importance(found, width) {
     const shown = found.bars.slice(0, 12).reverse();
     const names = shown.map((bar, i) => ({ at: i, text: plain(bar.name) }));
     const whiskers = shown.map((bar) => bar.interval || [bar.share, bar.share]);
@@ -88,7 +88,7 @@ const PAINT = {
         hovertemplate: "%{x:.1%}<extra></extra>",
       }],
       layout: layoutOf({
-        xaxis: { title: { text: "share of the variance that each explains alone" }, tickformat: ".0%", showgrid: true, rangemode: "tozero" },
+        xaxis: { title: { text: width < 500 ? "share of the variance" : "share of the variance that each explains alone" }, tickformat: ".0%", showgrid: true, rangemode: "tozero" },
         yaxis: { tickvals: names.map((name) => name.at), ticktext: names.map((name) => name.text), showgrid: false },
       }),
     };
@@ -147,10 +147,11 @@ const PAINT = {
 
   curves(found) {
     const first = found.curves.length - 1;
+    const shades = SHADES.map((shade) => (shade.startsWith("--") ? colour(shade.slice(2)) : shade));
     const data = found.curves.map((curve, i) => ({
       x: curve.steps, y: curve.values, name: plain(curve.label), customdata: curve.steps.map(() => curve.trial), type: "scatter",
-      mode: curve.steps.length > 1 ? "lines" : "markers", line: { color: SHADES[i % SHADES.length], width: i ? 1.3 : 2.4, dash: DASHES[Math.floor(i / SHADES.length) % DASHES.length] },
-      marker: { color: SHADES[i % SHADES.length] }, hovertemplate: plain(curve.label) + ", step %{x}: %{y:.5g}<extra></extra>",
+      mode: curve.steps.length > 1 ? "lines" : "markers", line: { color: shades[i % SHADES.length], width: i ? 1.3 : 2.4, dash: DASHES[Math.floor(i / SHADES.length) % DASHES.length] },
+      marker: { color: shades[i % SHADES.length] }, hovertemplate: plain(curve.label) + ", step %{x}: %{y:.5g}<extra></extra>",
     })).reverse();
     return {
       data,
@@ -188,7 +189,7 @@ const PAINT = {
 };
 
 // Okabe and Ito's palette, the best trial first in orange.
-const SHADES = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a"];
+const SHADES = ["--orange", "--mark", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a8a"];
 const DASHES = ["solid", "dash", "dot"];
 
 // Room for all values, unless a few are so bad that the good ones could not be told apart.
