@@ -16,18 +16,18 @@ ChildRow = tuple[Table, str | int, dict[str, object]]  # where it belongs, its n
 
 def param_columns(value: float, distribution: BaseDistribution) -> dict[str, object]:
     """The columns of a param, its value in the internal representation."""
-    return {"param_value": value, "distribution_json": distribution_to_json(distribution)}
+    return {"param_value": float(value), "distribution_json": distribution_to_json(distribution)}
 
 
 def point_columns(value: float) -> dict[str, object]:
     """The columns of an intermediate value."""
-    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(float(value))
     return {"intermediate_value": stored, "intermediate_value_type": kind.name}
 
 
 def value_columns(value: float) -> dict[str, object]:
     """The columns of an objective value."""
-    stored, kind = TrialValueModel.value_to_stored_repr(value)
+    stored, kind = TrialValueModel.value_to_stored_repr(float(value))
     return {"value": stored, "value_type": kind.name}
 
 

@@ -14,7 +14,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
 
-from sweeper.record.statement import Sql, is_one_of, listed, upsert
+from sweeper.record.statement import Sql, UpsertOfMany, is_one_of, listed
 
 studies: Table = models.StudyModel.__table__
 study_directions: Table = models.StudyDirectionModel.__table__
@@ -175,7 +175,7 @@ class OptunaRows:
         changed = [{"id": one, **self._columns_of(self.trials[one])} for one in sorted(self._changed)]
         self._sql.change_trial.run_all(self.connection, changed)
         for table, rows in self._rows.items():
-            self._sql.put[table].run_all(self.connection, list(rows.values()))
+            self._sql.put[table].run(self.connection, list(rows.values()))
 
     def _place_of(self, trial_id: int) -> dict[str, object]:
         row = self.trials[trial_id]
@@ -225,9 +225,7 @@ class _Statements:
         self.new_trial = Sql(dialect, new.inline())
         self.new_ids = Sql(dialect, text(_NEW_IDS[dialect]))
         self.change_trial = Sql(dialect, update(trials).where(trials.c.trial_id == bindparam("id")).values(changes))
-        self.put = {
-            table: Sql(dialect, upsert(dialect, table, *others, key=key)) for table, (key, others) in _CHILDREN.items()
-        }
+        self.put = {table: UpsertOfMany(dialect, table, *others, key=key) for table, (key, others) in _CHILDREN.items()}
 
 
 _statements = functools.cache(_Statements)

@@ -11,17 +11,24 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Enum,
     Executable,
     Insert,
     Integer,
+    String,
     Table,
+    Text,
     any_,
     bindparam,
+    cast,
+    func,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.types import TypeEngine
 
 
 def upsert(dialect: str, table: Table, *columns: str, key: Sequence[str] = (), later: str | None = None) -> Insert:
@@ -77,6 +84,40 @@ class Sql:
             raw(connection).execute(self.text, rows[0])
         elif rows:
             raw(connection).cursor().executemany(self.text, rows)
+
+
+class UpsertOfMany:
+    """INSERT … ON CONFLICT DO UPDATE, as `upsert` makes it, for many rows at once.
+
+    PostgreSQL gets them as one list for each column: an execution for each row costs it and its driver more than the
+    row itself.
+    """
+
+    def __init__(self, dialect: str, table: Table, *columns: str, key: Sequence[str]) -> None:
+        self._is_listed = dialect == "postgresql"
+        statement = upsert(dialect, table, *columns, key=key)
+        if self._is_listed:
+            names = [*key, *columns]
+            lists = [cast(bindparam(name), postgresql.ARRAY(_unbounded(table.c[name].type))) for name in names]
+            rows = func.unnest(*lists).table_valued(*names).render_derived()
+            statement = postgresql.insert(table).from_select(names, select(*(rows.c[name] for name in names)))
+            new = statement.excluded
+            statement = statement.on_conflict_do_update(
+                index_elements=list(key), set_={column: new[column] for column in columns}
+            )
+        self._sql = Sql(dialect, statement)
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write rows of different keys."""
+        if self._is_listed:
+            self._sql.run(connection, {name: [row[name] for row in rows] for name in rows[0]})
+        else:
+            self._sql.run_all(connection, rows)
+
+
+def _unbounded(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """A cast to VARCHAR(512) would cut without a word what is longer, where the column refuses it."""
+    return Text() if isinstance(kind, String) and not isinstance(kind, Enum) else kind
 
 
 def raw(connection: Connection) -> Any:
