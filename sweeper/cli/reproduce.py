@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sweeper.cli.option import DEFAULT_STORAGE, Json, Storage
+from sweeper.text import printable
 
 
 def reproduce(
@@ -58,11 +59,14 @@ def reproduce(
         tolerance=tolerance,
         is_json=json,
     )
+    _say(f"the code of {name} is rebuilt in {place / 'code'}")
     python = sys.executable
     if venv:
+        _say(f"its packages are being installed into {place / 'venv'}")
         from sweeper.reproduction.venv import build
 
         python = build(recorded, place / "venv")
+    _say("running it again")
     raise typer.Exit(start(recorded, request, python))
 
 
@@ -70,3 +74,9 @@ def _fresh(folder: Path) -> Path:
     """The first of `folder`, `folder-2`, `folder-3` … that is not there."""
     names = itertools.chain([folder], (folder.with_name(f"{folder.name}-{i}") for i in itertools.count(2)))
     return next(name for name in names if not name.exists())
+
+
+def _say(what: str) -> None:
+    """News while one waits; what is found goes to standard output."""
+    if sys.stderr.isatty():
+        print(f"{printable(what)} …", file=sys.stderr)

@@ -48,7 +48,10 @@ def search(
         if len(hits) == limit:
             screen.line(f"these are the first {limit}; --limit shows more")
     else:
-        Screen().line(f"No trial in {text.printable(history.where)} matches.")
+        screen = Screen()
+        screen.line(f"No trial in {text.printable(history.where)} matches.")
+        for sentence in history.misspelt(query):
+            screen.line(text.printable(sentence))
 
 
 def _table(hits: Sequence[Hit], query: str, screen: Screen) -> Table:

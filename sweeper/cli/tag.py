@@ -10,6 +10,7 @@ import typer
 
 from sweeper import machine, text
 from sweeper.cli.option import DEFAULT_STORAGE, Json, Storage
+from sweeper.cli.screen import Screen
 
 if TYPE_CHECKING:
     from sweeper.history import History
@@ -47,9 +48,14 @@ def tag(
     found = history.tags(study).get(number, ())
     if json:
         machine.print_json({"study": study, "number": number, "tags": found})
+        return
+    screen = Screen()
+    if screen.is_terminal:
+        tagged = f"is tagged {', '.join(found)}" if found else "has no tag"
+        screen.line(text.printable(f"{name} {tagged}"))
     else:
         for one in found:
-            print(text.printable(one))
+            screen.line(text.printable(one))
 
 
 def note(

@@ -62,7 +62,8 @@ def show(history: History, name: TrialName, storage: str, screen: Screen) -> Non
     if run and trial.state in ("FAIL", "RUNNING"):
         _show_end(run, screen)
     screen.line()
-    verbs = [f"best {quoted(study.name)}", f"show {quoted(str(name))} --json"]
+    verbs = [f"best {quoted(study.name)}", f"show {quoted(str(name))} --why"]
+    verbs += [f"reproduce {quoted(str(name))}"] if run and run.code and trial.state in ("COMPLETE", "PRUNED") else []
     screen.facts(next_commands(verbs, storage, history.where))
 
 

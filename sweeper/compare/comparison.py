@@ -142,8 +142,13 @@ def _others(sides: Sequence[Side]) -> list[Difference]:
     if any(side.environment for side in sides):
         rows += environment_differences([side.environment.document if side.environment else {} for side in sides])
     if any(run.determinism for run in runs):
-        rows += determinism_differences([run.determinism for run in runs])
+        rows += [row for row in determinism_differences([run.determinism for run in runs]) if not _is_seed(row, runs)]
     return rows
+
+
+def _is_seed(row: Difference, runs: Sequence[RunRow]) -> bool:
+    """Whether a generator's seed is the run's own, which is told already."""
+    return row.key.startswith("seeds.") and row.values == tuple(run.seed for run in runs)
 
 
 def _headline(sides: Sequence[Side], rows: Sequence[Difference]) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import NotFound
-from sweeper.history import audit, best, kept, label, lookup, origin, runs, search, studies, trials
+from sweeper.history import audit, best, kept, label, lookup, origin, runs, search, spelling, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
 from sweeper.history.query import parse
 from sweeper.history.records import Record, records
@@ -234,6 +234,11 @@ class History:
         condition = parse(query)
         with reading(self._engine, self.where) as connection:
             return search.hits(connection, condition, limit)
+
+    def misspelt(self, query: str) -> list[str]:
+        """What a query names that no trial has, a sentence each."""
+        with reading(self._engine, self.where) as connection:
+            return spelling.unknown(connection, parse(query))
 
     def artifact_stores(self) -> list[str]:
         """The URLs of the stores that sweeps have written to."""

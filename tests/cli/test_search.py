@@ -41,6 +41,19 @@ class TestSearch:
         found = sweeper("search", "value > 1")
         assert (found.status, "No trial in" in found.out) == (0, True)
 
+    def test_a_name_that_no_trial_has_is_told_with_those_that_are_near(self, sweeper: Sweeper) -> None:
+        found = sweeper(
+            "search", "metrics.los > 5 or params.lr > 1 or not params.model.depht = 0 and params.optimizer.lr > 9"
+        )
+        assert found.out.splitlines()[1:] == [
+            "no trial has metrics.los: did you mean loss?",
+            "no trial has params.lr: did you mean optimizer.lr?",
+            "no trial has params.model.depht: did you mean model.depth?",
+        ]
+        assert sweeper("search", "tests.acc > 1").out.splitlines()[1:] == [
+            "no trial has tests.acc: there is none on record"
+        ]
+
     def test_a_limit_is_said(self, sweeper: Sweeper) -> None:
         assert "these are the first 2; --limit shows more" in sweeper("search", "value > 0", "--limit", "2").out
 
