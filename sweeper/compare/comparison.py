@@ -18,6 +18,7 @@ from sweeper.compare.difference import (
 from sweeper.errors import ConfigError, NotFound
 from sweeper.history import CodeRow, EnvironmentRow, History, RunRow, StudyRow, TrialDetail, TrialName
 
+_FILES = 3  # that no commit has, by name
 _REPORTED = "objective"  # the metric that holds what training code gave to `sweeper.report`
 
 
@@ -120,9 +121,9 @@ def _state_of(code: CodeRow) -> str:
     if not code.is_dirty:
         return "none"
     files = [str(file.get("path")) for file in code.document.get("files", ())]
-    diff = code.document.get("diff")
-    words = [f"diff {str(diff['sha256'])[:12]}"] if diff else []
-    return ", ".join([*words, *files, f"state {code.code[:12]}"])
+    words = ["a diff"] if code.document.get("diff") else []
+    words += files[:_FILES] + ([f"{len(files) - _FILES} more files"] if len(files) > _FILES else [])
+    return f"{', '.join(words)} ({code.code[:8]})".lstrip()
 
 
 def _data(history: History, sides: Sequence[Side]) -> list[Difference]:
