@@ -19,6 +19,10 @@ class StorageError(SweeperError):
     exit_status = 3
 
 
+class NoDatabase(StorageError):
+    """There is no database at that place yet, or one in which nothing was ever recorded."""
+
+
 class ArtifactError(SweeperError):
     """The store of artifacts cannot be used, or what was asked of it cannot be meant."""
 

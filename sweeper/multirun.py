@@ -12,25 +12,28 @@ import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from hydra.core.utils import configure_log
 
+from sweeper import plan_request, planning
 from sweeper.brake import Brake
 from sweeper.budget import Tally, told_apart
-from sweeper.cli import verdict_page
+from sweeper.canary import fly
+from sweeper.cli import plan_page, verdict_page
 from sweeper.cli.display import display_for
 from sweeper.desk import Desk, Rhythm
 from sweeper.enqueue import enqueue
 from sweeper.errors import Interrupted, SweeperError, TrialsFailed
 from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
-from sweeper.launch import Launcher
 from sweeper.lost import LostAttempts
 from sweeper.parting import ended_on_record
-from sweeper.preparation import Multirun, Prepared, prepare, row, target
+from sweeper.plan_request import PlanRequest
+from sweeper.preparation import Inputs, Multirun, Prepared, prepare, row, target, understand
 from sweeper.provenance.capture import Capture
+from sweeper.provenance.code import NO_SNAPSHOT, Snapshot
 from sweeper.record import Record, Storage
 from sweeper.record.lease import BEAT_S, LEASE_S
 from sweeper.reproduction.request import taken
@@ -44,11 +47,16 @@ from sweeper.sweep import Sweep
 from sweeper.takeover import adopt, take_over
 from sweeper.vigil import watched
 
+if TYPE_CHECKING:
+    from sweeper.launch.inline import InlineLauncher
+    from sweeper.launch.ray import RayLauncher
+
 
 def launch(multirun: Multirun) -> None:
     """Run the sweep to its end, with its display. Raises SweeperError; TrialsFailed where trials failed unallowed.
 
-    A process that `sweeper reproduce` has started runs the recorded run instead, and leaves with the verdict's status.
+    A process that `sweeper reproduce` has started runs the recorded run instead, and leaves with the verdict's status;
+    one that `sweeper plan` has started says what the sweep would do.
     """
     if (request := taken()) is not None:
         raise SystemExit(verdict_page.show(rerun(multirun, request), request))
@@ -57,10 +65,21 @@ def launch(multirun: Multirun) -> None:
     interruption = Interruption()
     # private: what is composed from may hold secrets
     with interruption.heeded(), tempfile.TemporaryDirectory(prefix="sweeper-conf-") as conf:
+        if (asked := plan_request.taken()) is not None:
+            _plan(multirun, asked, Path(conf) / "conf")
+            return
         prepared = prepare(multirun, Path(conf) / "conf")
         with contextlib.closing(Storage(prepared.settings.storage)) as storage:
             interruption.hurries(storage.hurry)
             _conduct(multirun, prepared, storage, interruption)
+
+
+def _plan(multirun: Multirun, asked: PlanRequest, conf: Path) -> None:
+    inputs = understand(multirun, conf)
+    if asked.has_canary:
+        fly(inputs)
+    launcher = _launcher(multirun, inputs, NO_SNAPSHOT, "", lambda _: None)
+    plan_page.show(planning.plan(multirun, inputs, launcher.prospect, asked.has_canary), asked)
 
 
 def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interruption: Interruption) -> None:
@@ -106,7 +125,7 @@ def _run(
         display.notice(text)
 
     with contextlib.ExitStack() as undo:
-        launcher = _launcher(multirun, prepared, say)
+        launcher = _launcher(multirun, prepared, prepared.code.snapshot, prepared.uuid, say)
         adopted = adopt(launcher, opened, record, undo)
         take_over(opened, record)
         enqueue(opened, settings.enqueue, prepared.space)
@@ -160,8 +179,10 @@ def _suggest(multirun: Multirun, prepared: Prepared) -> Callable[[optuna.Trial],
     return prepared.space.suggest if path is None else custom(path, multirun.config, prepared.space)
 
 
-def _launcher(multirun: Multirun, prepared: Prepared, notice: Callable[[str], None]) -> Launcher:
-    callbacks, settings, snapshot = multirun.context.callbacks, prepared.settings, prepared.code.snapshot
+def _launcher(
+    multirun: Multirun, inputs: Inputs, snapshot: Snapshot, sweep: str, notice: Callable[[str], None]
+) -> InlineLauncher | RayLauncher:
+    callbacks, settings = multirun.context.callbacks, inputs.settings
     if settings.launcher == "inline":
         from sweeper.launch.inline import InlineLauncher
 
@@ -176,8 +197,8 @@ def _launcher(multirun: Multirun, prepared: Prepared, notice: Callable[[str], No
         Resources(settings.resources.cpus, settings.resources.gpus),
         settings.n_jobs,
         settings.ray.address,
-        prepared.attempts.isolation,
-        prepared.uuid,
+        inputs.attempts.isolation,
+        sweep,
         notice,
     )
 

@@ -51,11 +51,10 @@ class Multirun:
     arguments: Sequence[str]  # the task's overrides, as typed
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A sweep whose every input was found good, before anything was started."""
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a launch was given, read and found good; nothing has been written for it."""
 
-    uuid: str
     study_name: str
     settings: Settings
     objective: Objective
@@ -66,10 +65,17 @@ class Prepared:
     composer: Composer
     space: Space
     store: Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared(Inputs):
+    """A sweep whose every input was found good, before anything was started."""
+
+    uuid: str
     code: Code
 
 
-def prepare(multirun: Multirun, conf: Path) -> Prepared:
+def understand(multirun: Multirun, conf: Path) -> Inputs:
     """Read everything and check it; `conf` becomes the copy of the config tree. Raises SweeperError."""
     hydra = multirun.config.hydra
     settings = read(hydra.sweeper)
@@ -78,35 +84,39 @@ def prepare(multirun: Multirun, conf: Path) -> Prepared:
     study_name = settings.study_name or str(hydra.job.name)
     seed = settings.seed if settings.seed is not None else _seed_of(study_name, settings.storage)
     hydra.sweeper.seed = seed  # samplers read it from here
-    sweep = uuid.uuid4().hex
-    folder = Path(hydra.sweep.dir).absolute()
     dumps = pickle.dumps if settings.launcher == "inline" else App.of(multirun.task, None).dumps
     composer = Composer.snapshot(multirun.config, conf, dumps)
     space = Space.parse(multirun.arguments, settings.params, composer.loader, settings.when)
     check(space, composer)
-    code = _code(multirun, settings, store, folder)
-    configure_log(hydra.hydra_logging, hydra.verbose)
-    folder.mkdir(parents=True, exist_ok=True)
-    plain = OmegaConf.to_container(multirun.config, resolve=False, enum_to_str=True)
-    OmegaConf.save(OmegaConf.create(masked(plain)), folder / "multirun.yaml")
-    return Prepared(
-        uuid=sweep,
+    return Inputs(
         study_name=study_name,
         settings=settings,
         objective=Objective.parse(settings.direction),
         budget=Budget.of(settings),
         attempts=Attempts.of(settings.trial),
         seed=seed,
-        folder=folder,
+        folder=Path(hydra.sweep.dir).absolute(),
         composer=composer,
         space=space,
         store=store,
-        code=code,
     )
 
 
-def _code(multirun: Multirun, settings: Settings, store: Store, folder: Path) -> Code:
-    outputs = [folder, Path(store.url), *database_files(settings.storage)]
+def prepare(multirun: Multirun, conf: Path) -> Prepared:
+    """Understand the launch, keep its code and make its folder. Raises SweeperError."""
+    inputs, hydra = understand(multirun, conf), multirun.config.hydra
+    code = keep_code(multirun, inputs, inputs.store)
+    configure_log(hydra.hydra_logging, hydra.verbose)
+    inputs.folder.mkdir(parents=True, exist_ok=True)
+    plain = OmegaConf.to_container(multirun.config, resolve=False, enum_to_str=True)
+    OmegaConf.save(OmegaConf.create(masked(plain)), inputs.folder / "multirun.yaml")
+    return Prepared(**vars(inputs), uuid=uuid.uuid4().hex, code=code)
+
+
+def keep_code(multirun: Multirun, inputs: Inputs, store: Store) -> Code:
+    """Keep the code in a store. Raises ProvenanceError where it is not what `hydra.sweeper.require` wants."""
+    settings = inputs.settings
+    outputs = [inputs.folder, Path(inputs.store.url), *database_files(settings.storage)]
     sources = [str(source.path) for source in multirun.config.hydra.runtime.config_sources if source.schema == "file"]
     code = take_code(multirun.task, settings.snapshot, store, outputs, [Path(source) for source in sources])
     refuse(code, settings.require)
@@ -122,11 +132,11 @@ def _seed_of(study: str, storage: str) -> int:
     return secrets.randbelow(2**31)
 
 
-def target(prepared: Prepared) -> int:
+def target(inputs: Inputs) -> int:
     """`n_trials`, or the number of points there are where the sampler enumerates them."""
-    sampler = OmegaConf.create(prepared.settings.sampler)
+    sampler = OmegaConf.create(inputs.settings.sampler)
     enumerates = str(sampler.get("_target_", "")).endswith(("GridSampler", "BruteForceSampler"))
-    return min(prepared.settings.n_trials, prepared.space.size()) if enumerates else prepared.settings.n_trials
+    return min(inputs.settings.n_trials, inputs.space.size()) if enumerates else inputs.settings.n_trials
 
 
 def row(multirun: Multirun, prepared: Prepared, sampler: str, pruner: str) -> SweepRow:

@@ -171,19 +171,23 @@ def open_study(plan: Plan, space: Space, storage: Storage) -> AskTellStudy:
     """Create the study, or load it. Raises ConfigError where it was made with other directions or another space."""
     directions: list[Any] = list(plan.objective.directions)
     created = optuna.create_study(storage=storage, study_name=plan.name, directions=directions, load_if_exists=True)
-    _check_directions(plan, [direction.name.lower() for direction in created.directions])
     trials = created.get_trials(deepcopy=False)
-    _check_space(plan.name, space, trials)
-    study = AskTellStudy(
-        plan.name,
-        storage,
-        sampling.build(plan.sampler, space),
-        _pruner(plan),
-        plan.seed,
-    )
+    check(plan, space, [direction.name.lower() for direction in created.directions], trials)
+    study = AskTellStudy(plan.name, storage, *made(plan, space), plan.seed)
     if plan.objective.names and not trials:
         study.set_metric_names(list(plan.objective.names))
     return study
+
+
+def check(plan: Plan, space: Space, directions: Sequence[str], trials: Sequence[FrozenTrial]) -> None:
+    """Raise ConfigError where a study with these directions and trials was made for something else."""
+    _check_directions(plan, list(directions))
+    _check_space(plan.name, space, trials)
+
+
+def made(plan: Plan, space: Space) -> tuple[BaseSampler, BasePruner]:
+    """Sampler and pruner. Raises ConfigError where one cannot be made."""
+    return sampling.build(plan.sampler, space), _pruner(plan)
 
 
 def asked(study: AskTellStudy, trial: optuna.Trial) -> Asked:

@@ -23,6 +23,7 @@ from sweeper.cli.kill import kill
 from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
 from sweeper.cli.pause import pause
+from sweeper.cli.plan import plan
 from sweeper.cli.report import report
 from sweeper.cli.reproduce import reproduce
 from sweeper.cli.resume import resume
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_DRIVING = (launch, resume, stop, pause, extend, scale, enqueue, kill)
+_DRIVING = (launch, plan, resume, stop, pause, extend, scale, enqueue, kill)
 _LOOKING = (ls, show, best, importance, report, compare, search, ui)
 _KEEPING = (tag, note, artifacts, get, verify, gc, export, bundle)
 for verb in (*_DRIVING, *_LOOKING, *_KEEPING):

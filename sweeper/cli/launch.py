@@ -5,33 +5,43 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from sweeper.errors import LaunchError
+from sweeper.plan_request import PlanRequest
+
+Script = Annotated[str, typer.Argument(help="A Python file whose main function is a @hydra.main app.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Hydra overrides: lr='tag(log, interval(1e-5, 1e-1))' model=cnn,mlp …"),
+]
+Trials = Annotated[int | None, typer.Option(help="The study's target total.")]
+Jobs = Annotated[int | None, typer.Option(help="Most trials at once.")]
+StudyName = Annotated[str | None, typer.Option(help="The study's name.")]
+StorageUrl = Annotated[str | None, typer.Option(help="The database's URL.")]
+Inline = Annotated[bool, typer.Option("--inline", help="In this process, one trial at a time: breakpoints work.")]
 
 
 def launch(
-    script: Annotated[str, typer.Argument(help="A Python file whose main function is a @hydra.main app.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(help="Hydra overrides: lr='tag(log, interval(1e-5, 1e-1))' model=cnn,mlp …"),
-    ] = None,
-    n_trials: Annotated[int | None, typer.Option(help="The study's target total.")] = None,
-    n_jobs: Annotated[int | None, typer.Option(help="Most trials at once.")] = None,
-    study: Annotated[str | None, typer.Option(help="The study's name.")] = None,
-    storage: Annotated[str | None, typer.Option(help="The database's URL.")] = None,
+    script: Script,
+    overrides: Overrides = None,
+    n_trials: Trials = None,
+    n_jobs: Jobs = None,
+    study: StudyName = None,
+    storage: StorageUrl = None,
     join: Annotated[
         bool, typer.Option("--join", help="Beside the driver that is at work on the study already.")
     ] = False,
-    inline: Annotated[
-        bool, typer.Option("--inline", help="In this process, one trial at a time: breakpoints work.")
+    inline: Inline = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what it would do and start nothing, as `sweeper plan` does.")
     ] = False,
 ) -> None:
     """Launch a sweep, or finish one that was interrupted."""
-    check_script(script)
     flags = {
         "n_trials": n_trials,
         "n_jobs": n_jobs,
@@ -40,10 +50,18 @@ def launch(
         "launcher": "inline" if inline else None,
         "join": "true" if join else None,
     }
+    become(script, flags, overrides or [], PlanRequest().variables() if plan else {})
+
+
+def become(
+    script: str, flags: Mapping[str, object], overrides: Sequence[str], variables: Mapping[str, str]
+) -> NoReturn:
+    """Check the script and become its process, with what `flags` say of `hydra.sweeper` that is not None."""
+    check_script(script)
     given = [f"hydra.sweeper.{key}={value}" for key, value in flags.items() if value is not None]
-    arguments = [script, "-m", "hydra/sweeper=sweeper", *given, *(overrides or [])]
+    arguments = [script, "-m", "hydra/sweeper=sweeper", *given, *overrides]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *arguments])
+    os.execve(sys.executable, [sys.executable, *arguments], os.environ | variables)
 
 
 def quoted(text: str | None) -> str | None:

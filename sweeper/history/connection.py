@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from sweeper.errors import StorageError
+from sweeper.errors import NoDatabase, StorageError
 from sweeper.history.schema import OPTUNA_VERSION, alembic_version
 
 _BUSY_TIMEOUT_S = 10.0
@@ -64,7 +64,7 @@ def check_schema(connection: Connection, where: str) -> None:
     """Raise StorageError unless the database holds Optuna's tables in a version that this module knows."""
     found = inspect(connection)
     if not (found.has_table("studies") and found.has_table("trials")):
-        raise StorageError(
+        raise NoDatabase(
             f"{where} holds no studies (no table of Optuna's): name the database of your sweeps "
             "with --storage URL or $SWEEPER_STORAGE"
         )
@@ -103,7 +103,7 @@ def _sqlite_engine(url: URL) -> Engine:
     path = Path(url.database).absolute()
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
-        raise StorageError(
+        raise (StorageError if path.is_dir() else NoDatabase)(
             f"the database {path} {what}: start a sweep, or name another database with --storage URL "
             "or $SWEEPER_STORAGE"
         )

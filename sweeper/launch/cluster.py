@@ -11,6 +11,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 from sweeper.errors import LaunchError
 from sweeper.launch.slot import NAMESPACE
@@ -76,6 +77,20 @@ def _start(folder: str) -> None:
             f"Ray cannot be started on this machine ({' '.join(str(error).split())}); look at its load and at the room "
             f"in {tempfile.gettempdir()}, or run the trials in this process with --inline"
         ) from error
+
+
+def local_node() -> dict[str, Any]:
+    """What a Ray of this sweep's own would offer, as `ray.nodes()` has it; Ray looks at the machine, nothing starts."""
+    from ray._private.resource_and_label_spec import ResourceAndLabelSpec
+
+    found = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address="127.0.0.1")
+    return {
+        "NodeID": "this machine",
+        "Alive": True,
+        "NodeManagerHostname": socket.gethostname(),
+        "Resources": found.to_resource_dict(),  # type: ignore[no-untyped-call]
+        "Labels": found.labels,
+    }
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, Self
 
 from sweeper.launch import Slot, T
+from sweeper.launch.prospect import Prospect
 from sweeper.run.app import LoadedApp
 from sweeper.run.child import log_path
 from sweeper.run.execute import end_before_start, execute
@@ -43,6 +44,9 @@ class InlineLauncher:
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+    def prospect(self) -> Prospect:
+        return Prospect("the launching process", (), 0.0, 0.0, slots=1)
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         result: Future[T] = Future()

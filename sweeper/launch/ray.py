@@ -12,15 +12,18 @@ import contextlib
 import itertools
 import math
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Self
 
 from sweeper.errors import LaunchError
 from sweeper.launch import Slot, T
-from sweeper.launch.cluster import local_ray, running_cluster
+from sweeper.launch.cluster import local_node, local_ray, running_cluster
+from sweeper.launch.prospect import Node, Prospect
 from sweeper.launch.slot import NAMESPACE, Placement, RaySlot, Resources
 from sweeper.run.app import App
 from sweeper.trial import Isolation, TrialSpec
+
+Nodes = Sequence[Mapping[str, Any]]  # as `ray.nodes()` has them
 
 _LOOK_EVERY_S = 3.0  # for nodes that have joined
 _PATIENCE_S = 30.0  # with a slot that was found, to say what it holds
@@ -67,6 +70,36 @@ class RayLauncher:
             slot.kill()
         self._undo.close()
 
+    def prospect(self) -> Prospect:
+        """What there is for trials, looked at without placing any. Raises LaunchError where one can never run."""
+        if self._address is None:
+            node = local_node()
+            return self._seen("this machine", [node], node["Resources"])
+        import ray
+
+        with running_cluster(self._address):
+            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+            free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+            return self._seen(f"the Ray cluster at {self._address}", nodes, free)
+
+    def _seen(self, where: str, nodes: Nodes, free: Mapping[str, float]) -> Prospect:
+        self._check_room(nodes)
+        alive = [node for node in nodes if node["Alive"]]
+        return Prospect(
+            where=where,
+            nodes=tuple(
+                Node(
+                    str(node.get("NodeManagerHostname") or node["NodeID"]),
+                    node["Resources"].get("CPU", 0.0),
+                    node["Resources"].get("GPU", 0.0),
+                )
+                for node in alive
+            ),
+            cpus_free=free.get("CPU", 0.0),
+            gpus_free=free.get("GPU", 0.0),
+            slots=self._fitting(nodes),
+        )
+
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
 
@@ -96,11 +129,11 @@ class RayLauncher:
             yield slot
         ready: asyncio.Queue[RaySlot | LaunchError] = asyncio.Queue()
         waiting: set[asyncio.Task[None]] = set()
-        self._check_room()
+        self._check_room(self._nodes())
         try:
             while True:
                 self._slots = [slot for slot in self._slots if not slot.is_closed]
-                for _ in range(self._fitting() - len(self._slots)):
+                for _ in range(self._fitting(self._nodes()) - len(self._slots)):
                     slot = RaySlot(self._placement)
                     self._slots.append(slot)
                     waiting.add(asyncio.create_task(_when_ready(slot, ready)))
@@ -126,22 +159,22 @@ class RayLauncher:
                 "everything anew; hydra.sweeper.trial.isolation=spawn asks for that"
             )
 
-    def _check_room(self) -> None:
-        import ray
-
-        if self._slots or self._fitting() > 0:
+    def _check_room(self, nodes: Nodes) -> None:
+        if self._slots or self._fitting(nodes) > 0:
             return
-        offered: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        cpus, gpus = (sum(n["Resources"].get(name, 0.0) for n in nodes if n["Alive"]) for name in ("CPU", "GPU"))
         raise LaunchError(
             f"a trial needs {self._resources.cpus:g} CPUs and {self._resources.gpus:g} GPUs, the cluster has "
-            f"{offered.get('CPU', 0):g} and {offered.get('GPU', 0):g}; set hydra.sweeper.resources"
+            f"{cpus:g} and {gpus:g}; set hydra.sweeper.resources"
         )
 
-    def _fitting(self) -> int:
-        """How many slots the nodes that are alive have room for, whoever uses them now."""
+    def _nodes(self) -> Nodes:
         import ray
 
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        return ray.nodes()  # type: ignore[no-any-return, no-untyped-call]
+
+    def _fitting(self, nodes: Nodes) -> int:
+        """How many slots the nodes that are alive have room for, whoever uses them now."""
         fits = sum(self._on(node["Resources"]) for node in nodes if node["Alive"])
         return int(fits) if self._n_jobs is None else int(min(fits, self._n_jobs))
 

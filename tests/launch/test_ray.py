@@ -11,7 +11,7 @@ from hydra._internal.callbacks import Callbacks
 from optuna.trial import TrialState
 
 from sweeper.errors import LaunchError
-from sweeper.launch.cluster import local_ray
+from sweeper.launch.cluster import local_node, local_ray
 from sweeper.launch.ray import RayLauncher
 from sweeper.launch.slot import Resources
 from sweeper.run.app import App, Task
@@ -59,11 +59,27 @@ class TestRayLauncher(ProcessContract):
         assert listening
         assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
-    def test_more_than_the_machine_has_is_refused(self, tmp_path: Path) -> None:
-        app = App.of(apps.returns, Callbacks())
+    def test_this_machine_is_seen_as_ray_sees_it_without_starting_anything(self, launcher_for: LauncherFor) -> None:
+        import ray
 
-        with pytest.raises(LaunchError, match="a trial needs 9999 CPUs"):
-            run_all(RayLauncher(app, Resources(cpus=9999), None, None), [])
+        (node,), alone = ray.nodes(), local_node()
+
+        assert {name: alone["Resources"].get(name) for name in ("CPU", "GPU")} == {
+            name: node["Resources"].get(name) for name in ("CPU", "GPU")
+        }
+        prospect = launcher_for(apps.returns).prospect()
+        assert [found.cpus for found in prospect.nodes] == [node["Resources"]["CPU"]]
+        assert prospect.slots == 1
+
+    def test_what_is_more_than_the_machine_has_is_foretold_in_the_words_of_the_launch(self) -> None:
+        launcher = RayLauncher(App.of(apps.returns, Callbacks()), Resources(cpus=9999), None, None)
+
+        with pytest.raises(LaunchError, match="a trial needs 9999 CPUs") as launched:
+            run_all(launcher, [])
+        with pytest.raises(LaunchError) as foretold:
+            launcher.prospect()
+
+        assert str(foretold.value) == str(launched.value)
 
     def test_an_app_that_cannot_be_imported_says_why(self, tmp_path: Path) -> None:
         app = App.of(apps.returns, Callbacks())
