@@ -27,7 +27,7 @@ class SampledStudy(optuna.Study):
     _is_asking = False
 
     def __init__(self, name: str, storage: BaseStorage, sampler: BaseSampler, pruner: BasePruner, seed: int) -> None:
-        super().__init__(name, storage, sampler, pruner)
+        super().__init__(name, storage, sampler, infeasible.in_view(pruner))
         self.seed = seed
 
     def sampled(self, trial_id: int, suggest: Suggest) -> optuna.Trial:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Container, Sequence
 
+from optuna.pruners import BasePruner, HyperbandPruner
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -33,6 +34,24 @@ def mark(study: Study, trial: Trial | int) -> None:
 def learns_from_any(sampler: BaseSampler) -> bool:
     """Whether the sampler knows what to make of a broken constraint."""
     return isinstance(sampler, _LEARN)
+
+
+def in_view(pruner: BasePruner) -> BasePruner:
+    """The pruner, whose brackets show a sampler the trials as its study does.
+
+    With Hyperband Optuna's samplers do not look at the study, but at a copy that it makes of one for each bracket, and
+    would find failed trials there.
+    """
+    if isinstance(pruner, HyperbandPruner):
+        made = pruner._create_bracket_study
+
+        def bracket(study: Study, bracket_id: int) -> Study:
+            of_bracket = made(study, bracket_id)
+            of_bracket._get_trials = study._get_trials  # type: ignore[method-assign]
+            return of_bracket
+
+        pruner._create_bracket_study = bracket  # type: ignore[method-assign]
+    return pruner
 
 
 def shown(

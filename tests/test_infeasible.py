@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
@@ -24,9 +26,11 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
     opened.close()
 
 
-def opened(storage: Storage, sampler: BaseSampler, name: str = "fits", directions: int = 1) -> AskTellStudy:
-    optuna.create_study(storage=storage, study_name=name, directions=["minimize"] * directions)
-    return AskTellStudy(name, storage, sampler, optuna.pruners.NopPruner(), seed=0)
+def opened(
+    storage: Storage, sampler: BaseSampler, name: str = "fits", pruner: BasePruner | None = None
+) -> AskTellStudy:
+    optuna.create_study(storage=storage, study_name=name, direction="minimize")
+    return AskTellStudy(name, storage, sampler, pruner or NopPruner(), seed=0)
 
 
 def ended(failure: Failure | None, *values: float) -> Ended:
@@ -41,6 +45,8 @@ def run(study: AskTellStudy, n_trials: int, failure: Failure) -> list[float]:
         trial = study.ask()
         width = trial.suggest_float("width", 0, 1)
         widths.append(width)
+        trial.report(1 - width, 1)
+        trial.should_prune()  # Hyperband makes its brackets the first time it is asked
         tell(study, trial, ended(failure) if width > 0.5 else ended(None, 1 - width))
     return widths
 
@@ -60,9 +66,10 @@ def test_a_trial_that_ran_out_of_memory_is_failed_on_record_and_infeasible_to_th
     assert {seen[number].value for number in too_wide} == {worst}
 
 
-def test_tpe_learns_to_stay_where_memory_suffices(storage: Storage) -> None:
+@pytest.mark.parametrize("pruner", [NopPruner, partial(HyperbandPruner, max_resource=9)], ids=["none", "hyperband"])
+def test_tpe_learns_to_stay_where_memory_suffices(storage: Storage, pruner: Callable[[], BasePruner]) -> None:
     def too_wide(failure: Failure) -> int:
-        study = opened(storage, TPESampler(seed=1, n_startup_trials=8), failure.value)
+        study = opened(storage, TPESampler(seed=1, n_startup_trials=8), failure.value, pruner())
         return sum(width > 0.5 for width in run(study, 48, failure)[24:])
 
     assert too_wide(Failure.OOM) < too_wide(Failure.ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,13 @@ import optuna
 import pytest
 from omegaconf import OmegaConf
 from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 
 from sweeper import sampler as sampling
 from sweeper.record import Storage
 from sweeper.space import Space
-from sweeper.study import AskTellStudy
+from sweeper.study import AskTellStudy, tell
+from sweeper.trial import Ended
 from tests.simulation import fresh_storage
 
 SAMPLERS: dict[str, dict[str, Any]] = {
@@ -92,3 +95,20 @@ def test_a_trial_can_be_asked_for_again_from_what_is_on_record(storage: Storage)
 
 def sampler_of(name: str) -> BaseSampler:
     return sampling.build(OmegaConf.create(SAMPLERS[name]), space_of(name))
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "cmaes", "qmc", "nsgaii", "nsgaiii"])
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_samplers_go_on_after_infinite_values_which_rank_as_they_are(
+    storage: Storage, name: str, direction: str
+) -> None:
+    optuna.create_study(storage=storage, study_name="s", direction=direction)
+    space = space_of(name)
+    sampler = sampling.build(OmegaConf.create(SAMPLERS[name]), space)
+    study = AskTellStudy("s", storage, sampler, optuna.pruners.NopPruner(), seed=5)
+    for number, value in enumerate((math.inf, 1.0, -math.inf, 2.0, math.inf, 3.0, -math.inf, 4.0)):
+        trial = study.ask_within(8, space.suggest)
+        assert trial is not None
+        tell(study, trial, Ended("r", 0, 0.0, TrialState.COMPLETE, values=(value,)))
+        assert trial.number == number
+    assert study.best_value == (-math.inf if direction == "minimize" else math.inf)

@@ -18,6 +18,10 @@ import world as worlds
 from sweeper.history import History
 
 _BREATH_S = (2.0, 6.0)  # between two faults
+STORAGE = (
+    "sqlite:///FILE or postgresql://USER@HOST/NAME; just sqlite or postgresql for a file or a server of its own, which "
+    "can then be stopped, crashed and started as well"
+)
 _REST_S = 420.0  # what the sweep may take to its end once nothing breaks any more
 
 
@@ -58,10 +62,10 @@ def rest(world: worlds.World) -> bool:
 def reckon(world: worlds.World, has_ended: bool) -> dict[str, int]:
     """How often each promise was broken."""
     history = History(world.storage)
-    trials = history.trials("chaos")
-    runs = {trial.number: history.runs("chaos", trial.number) for trial in trials}
+    trials = history.trials(world.study)
+    runs = {trial.number: history.runs(world.study, trial.number) for trial in trials}
     of_run = {run.run: run for found in runs.values() for run in found}
-    acknowledged = [tuple(line.split()) for line in (world.folder / "acknowledged").read_text().splitlines()]
+    acknowledged = [tuple(line.split()) for line in world.acknowledged.read_text().splitlines()]
     stored = {
         name: set(history.curves(name)["loss"].steps) if "loss" in history.curves(name) else set() for name in of_run
     }
@@ -90,16 +94,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--storage", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--storage", default="sqlite", metavar="URL", help=STORAGE)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="c", ignore_cleanup_errors=True) as path:
         with worlds.made(Path(path), asked.storage, n_trials=max(4, int(asked.minutes * 30))) as world:
+            if world.disk is None:
+                print("no tmpfs can be mounted here: no disk is filled", flush=True)
             world.launch()
             count = wreak(world, asked.seed, asked.minutes)
             violations = reckon(world, rest(world))
             if any(violations.values()):
                 print((world.folder / "driver.log").read_text()[-6000:])
-        said = {"seed": asked.seed, "storage": asked.storage, "faults": count, "launches": world.launches}
+        said = {"seed": asked.seed, "storage": world.said_storage, "faults": count, "launches": world.launches}
         print(json.dumps(said | {"trials": world.n_trials, "violations": violations}))
     return int(any(violations.values()))
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
+from sqlalchemy import make_url
 
 from sweeper.run.process import MARKER
 from tests.record.conftest import PostgresServer, new_server
@@ -31,24 +33,41 @@ class World:
     folder: Path
     cluster: Any
     storage: str
-    server: PostgresServer | None
+    server: PostgresServer | None  # that can be stopped and started, where it is a server of our own
+    disk: Path | None  # a small one that can be filled: the sweep's folder lies on it, and a SQLite file of our own
     n_trials: int
+    study: str = field(default_factory=lambda: f"chaos-{time.time_ns():x}")
     driver: subprocess.Popen[bytes] | None = None
     nodes: list[Any] = field(default_factory=list)
     launches: int = 0
+
+    @property
+    def acknowledged(self) -> Path:
+        """Where trials note the points that they were told are kept; never on the disk that is filled."""
+        return self.folder / "acknowledged"
+
+    @property
+    def said_storage(self) -> str:
+        """The storage without a password."""
+        return make_url(self.storage).render_as_string()
 
     def launch(self) -> None:
         """The same launch, for the first time or again."""
         self.launches += 1
         command = [
             *(sys.executable, str(APP), "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=random"),
-            *("+x=interval(0, 1)", f"+acknowledged={self.folder}/acknowledged", "hydra.sweep.dir=sweep"),
-            *(f"hydra.sweeper.n_trials={self.n_trials}", "hydra.sweeper.study_name=chaos"),
-            *("hydra.sweeper.trial.retries=1000", f"hydra.sweeper.ray.address={self.cluster.address}"),
+            *(
+                "+x=interval(0, 1)",
+                f"+acknowledged={self.acknowledged}",
+                f"hydra.sweep.dir={self.disk or self.folder}/sweep",
+            ),
+            *(f"hydra.sweeper.n_trials={self.n_trials}", f"hydra.sweeper.study_name={self.study}"),
+            *("hydra.sweeper.trial.retries=1000", "hydra.sweeper.trial.retry_on=[crashed,lost,error]"),
+            f"hydra.sweeper.ray.address={self.cluster.address}",
         ]
         environment = os.environ | {
             "SWEEPER_STORAGE": self.storage,
-            "SWEEPER_ARTIFACTS": str(self.folder / "artifacts"),
+            "SWEEPER_ARTIFACTS": str((self.disk or self.folder) / "artifacts"),
         }
         with (self.folder / "driver.log").open("ab") as log:
             self.driver = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
@@ -144,30 +163,68 @@ def _stop_postgresql(world: World, chance: random.Random) -> str:
     return "stopped PostgreSQL for 20 s"
 
 
+def _cut_connections(world: World, chance: random.Random) -> str:
+    cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sweeper'"
+    with psycopg.connect(world.storage, autocommit=True) as connection:
+        row = connection.execute(cut + " AND datname = current_database()").fetchone()
+    return f"cut {row and row[0]} connections to PostgreSQL"
+
+
+def _fill_the_disk(world: World, chance: random.Random) -> str:
+    assert world.disk is not None
+    ballast, for_s = world.disk / "ballast", chance.uniform(3, 12)
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    time.sleep(for_s)
+    ballast.unlink()
+    return f"filled the disk for {for_s:.0f} s"
+
+
 def faults(world: World) -> list[Fault]:
     """What can befall this world, the likelier the more often it is named."""
     common = [_kill("trial"), _kill("trial"), _kill("zygote"), _kill("slot"), _kill_the_driver, _end_the_driver]
-    rare = [_pause_a_slot, _kill_a_node]
-    return [*common, *rare, *([_lock_sqlite] if world.server is None else [_restart_postgresql, _stop_postgresql])]
+    rare = [_pause_a_slot, _kill_a_node, *([] if world.disk is None else [_fill_the_disk])]
+    if world.server is not None:
+        return [*common, *rare, _restart_postgresql, _stop_postgresql, _cut_connections]
+    return [*common, *rare, _lock_sqlite if world.storage.startswith("sqlite") else _cut_connections]
 
 
 @contextlib.contextmanager
-def made(folder: Path, engine: str, n_trials: int) -> Iterator[World]:
-    """A world of its own, gone afterwards."""
+def _small_disk(folder: Path) -> Iterator[Path | None]:
+    """A tmpfs of 64 MiB; None where none can be mounted."""
+    place = folder / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield None
+        return
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@contextlib.contextmanager
+def made(folder: Path, asked: str, n_trials: int) -> Iterator[World]:
+    """A world of its own, gone afterwards; the database at the URL that was asked for, or one of its own too."""
     os.environ |= {"RAY_TMPDIR": str(folder), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     os.environ |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "6"}
     os.environ |= {"RAY_agent_register_timeout_ms": "120000", "RAY_raylet_start_wait_time_s": "120"}  # a busy machine
     from ray.cluster_utils import Cluster
 
     with contextlib.ExitStack() as undo:
-        server = new_server() if engine == "postgresql" else None
+        server = new_server() if asked == "postgresql" else None
         if server is not None:
             undo.callback(shutil.rmtree, server.folder)
             undo.callback(server.stop)
             server.start()
+        disk = undo.enter_context(_small_disk(folder))
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
         undo.callback(cluster.shutdown)
-        storage = f"sqlite:///{folder}/chaos.db" if server is None else server.url_of(server.create_database())
-        world = World(folder, cluster, storage, server, n_trials)
+        storage = f"sqlite:///{disk or folder}/chaos.db" if asked == "sqlite" else asked
+        if server is not None:
+            storage = server.url_of(server.create_database())
+        world = World(folder, cluster, storage, server, disk, n_trials)
         world.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         yield world

@@ -83,6 +83,7 @@ OF_ANY_TASK = [
         metric_names=("acc", "ms"),
     ),
     End("returns_infinity", None, None, state=TrialState.COMPLETE),
+    End("returns_minus_infinity", None, None, state=TrialState.COMPLETE),
     End("runs_out_of_memory", Failure.OOM, "MemoryError: no room for 12 GiB", traceback="in runs_out_of_memory"),
     End(
         "runs_out_of_cuda_memory",

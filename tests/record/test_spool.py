@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,22 @@ def test_a_cleared_spool_is_gone_and_can_be_used_again(tmp_path: Path) -> None:
         assert [getattr(write, "sweep", None) for write in found] == ["t" * 32]
     with taken_in(spool.path) as found:
         assert found == []
+
+
+def test_a_disk_that_is_full_leaves_no_half_line(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.jsonl")
+    first, second, third = (SweepEnded("s", outcome, 0.0) for outcome in ("finished", "stopped", "failed"))
+    spool.append([first])
+    size = spool.path.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            spool.append([second])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert spool.path.stat().st_size == size
+    spool.append([third])
+    spool.close()
+    with taken_in(spool.path) as writes:
+        assert writes == [first, third]

@@ -143,6 +143,10 @@ def returns_infinity(cfg):
     return float("inf")
 
 
+def returns_minus_infinity(cfg):
+    return float("-inf")
+
+
 def runs_out_of_cuda_memory(cfg):
     raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
@@ -228,6 +232,13 @@ def ends(cfg):
 
 def returns_nothing(cfg):
     pass
+
+
+def takes_all_memory_if_x(cfg):
+    held = []
+    while cfg.x:
+        held.append(bytearray(8 << 20))
+    return 0.0
 
 
 def runs_out_of_memory(cfg):
