@@ -82,6 +82,7 @@ def reckon(world: worlds.World, has_ended: bool) -> dict[str, int]:
         "wrong values": sum(trial.values != (trial.params["+x"],) for trial in trials if trial.values),
         "acknowledged points lost": sum(int(step) not in stored.get(run, set()) for run, step in acknowledged),
         "epochs trained twice in one run": sum(count > 1 for count in twice.values()),
+        "drivers that did not end when told": world.unended,
         "processes left": sum(len(found) for found in world.processes().values()),
     }
 

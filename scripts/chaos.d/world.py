@@ -23,6 +23,7 @@ from sqlalchemy import make_url
 from sweeper.run.process import MARKER
 from tests.record.conftest import PostgresServer, new_server
 
+_LONGEST_END_S = 60.0  # on a machine that has more to do; 5 s are meant, and what it took is printed
 APP = Path(__file__).with_name("app.py")
 
 
@@ -40,6 +41,7 @@ class World:
     driver: subprocess.Popen[bytes] | None = None
     nodes: list[Any] = field(default_factory=list)
     launches: int = 0
+    unended: int = 0  # drivers that were told to end and did not
 
     @property
     def acknowledged(self) -> Path:
@@ -135,31 +137,53 @@ def _end_the_driver(world: World, chance: random.Random) -> str:
     assert world.driver is not None
     world.driver.terminate()
     began = time.monotonic()
-    status = world.driver.wait()
+    try:
+        status: object = world.driver.wait(timeout=_LONGEST_END_S)
+    except subprocess.TimeoutExpired:
+        world.unended += 1
+        world.driver.kill()
+        status = f"none, and killed, it was {world.driver.wait()}"
     return f"SIGTERM to the driver: status {status} after {time.monotonic() - began:.1f} s"
 
 
-def _lock_sqlite(world: World, chance: random.Random) -> str:
+@contextlib.contextmanager
+def _locked(world: World) -> Iterator[None]:
     connection = sqlite3.connect(world.storage.removeprefix("sqlite:///"), isolation_level=None, timeout=60)
     connection.execute("BEGIN EXCLUSIVE")
-    time.sleep(30)
+    yield
     connection.rollback()
     connection.close()
+
+
+@contextlib.contextmanager
+def _gone(world: World) -> Iterator[None]:
+    assert world.server is not None
+    world.server.crash()
+    yield
+    world.server.start()
+
+
+def _end_the_driver_in_an_outage(world: World, chance: random.Random) -> str:
+    with _locked(world) if world.server is None else _gone(world):
+        time.sleep(chance.uniform(0, 5))
+        return f"{_end_the_driver(world, chance)}, without a database"
+
+
+def _lock_sqlite(world: World, chance: random.Random) -> str:
+    with _locked(world):
+        time.sleep(30)
     return "locked the SQLite file for 30 s"
 
 
 def _restart_postgresql(world: World, chance: random.Random) -> str:
-    assert world.server is not None
-    world.server.crash()
-    world.server.start()
+    with _gone(world):
+        pass
     return "restarted PostgreSQL, immediately"
 
 
 def _stop_postgresql(world: World, chance: random.Random) -> str:
-    assert world.server is not None
-    world.server.crash()
-    time.sleep(20)
-    world.server.start()
+    with _gone(world):
+        time.sleep(20)
     return "stopped PostgreSQL for 20 s"
 
 
@@ -186,8 +210,10 @@ def faults(world: World) -> list[Fault]:
     common = [_kill("trial"), _kill("trial"), _kill("zygote"), _kill("slot"), _kill_the_driver, _end_the_driver]
     rare = [_pause_a_slot, _kill_a_node, *([] if world.disk is None else [_fill_the_disk])]
     if world.server is not None:
-        return [*common, *rare, _restart_postgresql, _stop_postgresql, _cut_connections]
-    return [*common, *rare, _lock_sqlite if world.storage.startswith("sqlite") else _cut_connections]
+        return [*common, *rare, _restart_postgresql, _stop_postgresql, _cut_connections, _end_the_driver_in_an_outage]
+    if world.storage.startswith("sqlite"):
+        return [*common, *rare, _lock_sqlite, _end_the_driver_in_an_outage]
+    return [*common, *rare, _cut_connections]
 
 
 @contextlib.contextmanager

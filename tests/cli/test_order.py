@@ -64,9 +64,9 @@ class Scene:
         (self.folder / "go").touch()
 
 
-def launched(folder: Path) -> subprocess.Popen[str]:
+def launched(folder: Path, *words: str) -> subprocess.Popen[str]:
     (folder / "app.py").write_text(APP)
-    command = [sys.executable, "app.py", "-m", "hydra/sweeper=sweeper", "hydra.sweeper.launcher=inline"]
+    command = [sys.executable, "app.py", "-m", "hydra/sweeper=sweeper", *words]
     process = subprocess.Popen(
         [*command, "hydra.sweeper.n_trials=3", "+x=interval(0,1)", "hydra.job.chdir=false"],
         cwd=folder,
@@ -82,7 +82,7 @@ def launched(folder: Path) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    driver = launched(tmp_path)
+    driver = launched(tmp_path, "hydra.sweeper.launcher=inline")
     yield Scene(tmp_path, driver)
     driver.kill()
     driver.communicate()
@@ -146,3 +146,25 @@ def test_what_cannot_be_meant_is_said_in_a_line(scene: Scene) -> None:
         done = scene.sweeper(*words)
         assert done.returncode != 0
         assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_sweep_on_ray_is_scaled_up_and_stopped_at_once(tmp_path: Path) -> None:
+    driver = launched(tmp_path, "hydra.sweeper.n_jobs=1", "hydra.sweeper.resources.cpus=0.5")
+    try:
+        scene = Scene(tmp_path, driver)
+        assert scene.told("scale", "app", "--n-jobs", "2") == (
+            "runs at most 2 at once from now on, where there is room; 1 trial runs now"
+        )
+        assert driver.stderr is not None
+        while "app/1 started" not in (line := driver.stderr.readline()):
+            assert line, "the sweep ended before its second trial"
+        assert scene.told("stop", "app", "--now") == "stops; 2 trials run until a moment ago"
+        _, rest = driver.communicate()
+    finally:
+        driver.kill()
+    assert driver.returncode == 143, rest
+    assert "sweeper: stopped; `sweeper resume app` goes on" in rest
+    assert [trial.state for trial in scene.history.trials("app")] == ["WAITING"] * 2
+    runs = [scene.history.runs("app", number)[0] for number in range(2)]
+    assert [(run.state, run.failure) for run in runs] == [("FAIL", "stopped")] * 2
+    assert (scene.history.sweeps("app")[0].outcome, scene.history.sweeps("app")[0].is_alive) == ("stopped", False)
