@@ -65,7 +65,8 @@ def reckon(world: worlds.World, has_ended: bool) -> dict[str, int]:
     trials = history.trials(world.study)
     runs = {trial.number: history.runs(world.study, trial.number) for trial in trials}
     of_run = {run.run: run for found in runs.values() for run in found}
-    acknowledged = [tuple(line.split()) for line in world.acknowledged.read_text().splitlines()]
+    noted = world.acknowledged.read_text() if world.acknowledged.exists() else ""
+    acknowledged = [tuple(line.split()) for line in noted.splitlines()]
     stored = {
         name: set(history.curves(name)["loss"].steps) if "loss" in history.curves(name) else set() for name in of_run
     }
