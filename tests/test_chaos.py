@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.slow
 def test_chaos_breaks_no_promise() -> None:
-    words = [sys.executable, "scripts/chaos.d/run.py", "--seed", "3", "--minutes", "0.15", "--storage", "sqlite"]
+    words = [sys.executable, "scripts/chaos.d/run.py", "--seed", "15", "--minutes", "0.2", "--storage", "sqlite"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert '"violations"' in done.stdout, done.stdout + done.stderr

@@ -29,6 +29,7 @@ def wreak(world: worlds.World, seed: int, minutes: float) -> int:
     """Break things until the time is over; how many there were."""
     chance = random.Random(seed)
     possible = worlds.faults(world)
+    world.wait_for_a_point()
     began = time.monotonic()
     count = 0
     while time.monotonic() - began < minutes * 60:
@@ -99,7 +100,7 @@ def main() -> int:
     parser.add_argument("--storage", default="sqlite", metavar="URL", help=STORAGE)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="c", ignore_cleanup_errors=True) as path:
-        with worlds.made(Path(path), asked.storage, n_trials=max(4, int(asked.minutes * 30))) as world:
+        with worlds.made(Path(path), asked.storage, n_trials=max(12, int(asked.minutes * 30))) as world:
             if world.disk is None:
                 print("no tmpfs can be mounted here: no disk is filled", flush=True)
             world.launch()

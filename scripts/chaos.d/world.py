@@ -74,6 +74,11 @@ class World:
         with (self.folder / "driver.log").open("ab") as log:
             self.driver = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
 
+    def wait_for_a_point(self) -> None:
+        """Until then there is little to break: a sweep begins with imports, Ray and its slots."""
+        while not self.acknowledged.exists() and self.driver is not None and self.driver.poll() is None:
+            time.sleep(0.1)
+
     def processes(self) -> dict[str, list[psutil.Process]]:
         """The slots' processes by what they are."""
         found: dict[str, list[psutil.Process]] = {"slot": [], "zygote": [], "trial": []}
