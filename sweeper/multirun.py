@@ -190,16 +190,16 @@ def _launcher(
         loaded = LoadedApp(multirun.task, callbacks, Capture(snapshot))
         return InlineLauncher(loaded, lambda: configure_log(hydra.hydra_logging, hydra.verbose))
     from sweeper.launch.ray import RayLauncher
-    from sweeper.launch.slot import Resources
 
     return RayLauncher(
         App.of(multirun.task, callbacks, snapshot),
-        Resources(settings.resources.cpus, settings.resources.gpus),
+        inputs.needs,
         settings.n_jobs,
         settings.ray.address,
         inputs.attempts.isolation,
         sweep,
         notice,
+        inputs.is_varied,
     )
 
 

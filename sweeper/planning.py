@@ -12,7 +12,6 @@ from typing import Any
 from sweeper import study
 from sweeper.budget import Budget
 from sweeper.config.resolve import resolve
-from sweeper.config.settings import Resources
 from sweeper.errors import ConfigError, NoDatabase
 from sweeper.forecast import Forecast, forecast
 from sweeper.history import FINISHED, History, SpanRow, TrialRow
@@ -22,7 +21,7 @@ from sweeper.preparation import Inputs, Multirun, keep_code, target
 from sweeper.provenance.store import open_store
 from sweeper.space import Space
 from sweeper.space.branch import Branch, branches, deciding
-from sweeper.trial import ParamValue
+from sweeper.trial import ParamValue, Resources
 
 MOST_BRANCHES = 64  # composed and listed
 
@@ -110,7 +109,7 @@ def plan(multirun: Multirun, inputs: Inputs, look: Callable[[], Prospect], has_c
         left=left,
         is_being_swept=past.is_being_swept,
         budget=inputs.budget,
-        resources=inputs.settings.resources,
+        resources=inputs.needs[0],
         n_branches=deciding(space).size(),
         branches=tuple(_composed(inputs, past)),
         prospect=prospect,

@@ -27,6 +27,7 @@ from sweeper.config.check import check
 from sweeper.config.compose import Composer
 from sweeper.config.read import read
 from sweeper.config.resolve import resolve
+from sweeper.config.resources import depend_on_the_trial, of_trial
 from sweeper.config.settings import Settings
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.history import History
@@ -39,6 +40,7 @@ from sweeper.record.process import identity
 from sweeper.run.app import App, Task
 from sweeper.source import database_files, learn_secrets, refuse, take_code
 from sweeper.space import Space
+from sweeper.trial import Resources
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Inputs:
     composer: Composer
     space: Space
     store: Store
+    needs: tuple[Resources, ...]  # what trials may hold, as far as points of the space show it
+    is_varied: bool  # whether each trial's config says what it holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,7 @@ def understand(multirun: Multirun, conf: Path) -> Inputs:
     dumps = pickle.dumps if settings.launcher == "inline" else App.of(multirun.task, None).dumps
     composer = Composer.snapshot(multirun.config, conf, dumps)
     space = Space.parse(multirun.arguments, settings.params, composer.loader, settings.when)
-    check(space, composer)
+    needs = check(space, composer, of_trial)
     return Inputs(
         study_name=study_name,
         settings=settings,
@@ -99,7 +103,14 @@ def understand(multirun: Multirun, conf: Path) -> Inputs:
         composer=composer,
         space=space,
         store=store,
+        needs=needs,
+        is_varied=depend_on_the_trial(hydra.sweeper.resources) or any(map(_is_placed_by_us, needs)),
     )
+
+
+def _is_placed_by_us(need: Resources) -> bool:
+    """Whether Ray alone cannot find the place: it knows nothing of the memory of cards, and of one actor at a time."""
+    return need.nodes > 1 or need.gpu_memory > 0
 
 
 def prepare(multirun: Multirun, conf: Path) -> Prepared:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sweeper.config.resolve import resolve
+from sweeper.config.resources import of_trial
 from sweeper.preparation import Prepared
 from sweeper.provenance.secret import masked
 from sweeper.study import Asked
@@ -41,6 +42,7 @@ def specifying(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
             code=prepared.code.snapshot.code,
             artifacts=prepared.store.url,
             collect=tuple(prepared.settings.collect),
+            resources=of_trial(composed.config) if prepared.is_varied else prepared.needs[0],
         )
 
     return spec

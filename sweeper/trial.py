@@ -45,6 +45,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What one trial holds while it runs, on each of its nodes."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0  # cards, or the share of one
+    gpu_memory: int = 0  # bytes of each card; without `gpus` the share of a card follows from it
+    accelerators: tuple[str, ...] = ()  # kinds of card of which any will do; none: every kind
+    labels: tuple[tuple[str, str], ...] = ()  # of nodes, as Ray's label selectors
+    custom: tuple[tuple[str, float], ...] = ()  # custom resources of Ray's
+    nodes: int = 1
+    is_packed: bool = False  # gpus: auto
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSpec:
     """One attempt of one trial, complete: a process that has this and the app's code can run it."""
 
@@ -66,7 +80,8 @@ class TrialSpec:
     reproduces: str | None = None  # the run that this one repeats
     artifacts: str = ""  # URL of the store; nothing is kept without one
     collect: tuple[str, ...] = ()  # patterns of what is kept of the folder when the run ends
-    gpus: float | None = None  # how many cards it holds, or what share of one; None: nobody has said
+    resources: Resources | None = None  # what it holds; None: nobody has said
+    variables: Mapping[str, str] = field(default_factory=dict)  # further ones of its environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,7 @@ class Started:
     time: float
     node: str
     pid: int
+    gpus: float | None = None  # how many cards it holds, or what share of one; None: nobody has said
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sweeper.cli.export import export
 from sweeper.cli.extend import extend
 from sweeper.cli.gc import gc
 from sweeper.cli.get import get
+from sweeper.cli.gpus import gpus
 from sweeper.cli.importance import importance
 from sweeper.cli.kill import kill
 from sweeper.cli.launch import launch
@@ -43,7 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DRIVING = (launch, plan, resume, stop, pause, extend, scale, enqueue, kill)
-_LOOKING = (ls, show, best, importance, report, compare, search, ui)
+_LOOKING = (ls, show, best, importance, report, compare, search, gpus, ui)
 _KEEPING = (tag, note, artifacts, get, verify, gc, export, bundle)
 for verb in (*_DRIVING, *_LOOKING, *_KEEPING):
     app.command()(verb)

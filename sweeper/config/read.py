@@ -13,7 +13,9 @@ from sweeper.errors import ConfigError
 
 def read(node: DictConfig) -> Settings:
     """`hydra.sweeper` as Settings. Raises ConfigError with everything that cannot be meant, each with its key."""
-    plain: Any = OmegaConf.to_container(node, resolve=True)
+    own = OmegaConf.masked_copy(node, [str(key) for key in node if key != "resources"])
+    own._set_parent(node._get_parent())
+    plain: Any = OmegaConf.to_container(own, resolve=True)  # what a trial holds, its own config says
     known = {name: plain[name] for name in Settings.__dataclass_fields__ if name in plain}
     typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), known))
     settings: Settings = typed  # type: ignore[assignment]
@@ -31,8 +33,6 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield f"hydra.sweeper.launcher is {settings.launcher!r}; it must be ray or inline"
     if settings.require not in REQUIRE:
         yield f"hydra.sweeper.require is {settings.require!r}; it must be one of {', '.join(REQUIRE)}"
-    if settings.resources.cpus < 0 or settings.resources.gpus < 0:
-        yield "hydra.sweeper.resources: cpus and gpus must be 0 or more"
     for pattern in settings.collect:
         if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
             yield (

@@ -38,10 +38,15 @@ class Budget:
 
 @dataclass
 class Resources:
-    """What one trial holds while it runs."""
+    """What one trial holds while it runs, on each of its nodes; `${...}` reads the trial's own config."""
 
-    cpus: float = 1.0
-    gpus: float = 0.0
+    cpus: Any = 1.0
+    gpus: Any = 0.0  # 0 | a fraction of one | several | auto: packed by the memory that trials turn out to need
+    gpu_memory: Any = None  # of each card, such as 12GiB; without `gpus` the share of a card follows from it
+    accelerator: Any = None  # a kind of card such as H100, or a list of those that will do
+    label_selector: dict[str, Any] = field(default_factory=dict)  # of nodes, as Ray has them
+    custom: dict[str, Any] = field(default_factory=dict)  # custom resources of Ray's
+    nodes: Any = 1  # more than one: MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE are set on each
 
 
 @dataclass

@@ -280,6 +280,11 @@ class History:
             lookup.find(connection, study, self.where)
             return runs.spans(connection, study)
 
+    def on_gpus(self) -> dict[str, list[str]]:
+        """The trials that run at the moment, as STUDY/NUMBER, by the UUID of each card that they see."""
+        with reading(self._engine, self.where) as connection:
+            return runs.on_gpus(connection)
+
     def finished(self, study: str) -> list[FrozenTrial]:
         """COMPLETE, PRUNED and FAIL trials as Optuna's own objects, by number, for importance."""
         with reading(self._engine, self.where) as connection:

@@ -125,6 +125,8 @@ class RunRow:
     energy_j: float | None  # of a card that is shared, the share
     environment: str | None  # sha256: ask `History.environment`
     code: str | None  # sha256: ask `History.code`
+    resources: Mapping[str, object]  # the fields of sweeper.trial.Resources; empty where they are not on record
+    gpu_share: float | None  # how many cards it held, or what share of one
     gpus: tuple[str, ...]  # UUIDs of the GPUs that it could see
     determinism: Mapping[str, object]  # when the task began; empty where it is not on record
     determinism_at_end: Mapping[str, object]

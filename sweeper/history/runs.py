@@ -13,11 +13,11 @@ from sweeper.errors import NotFound
 from sweeper.history import decode
 from sweeper.history.lookup import has_our_tables
 from sweeper.history.rows import CostRow, Curve, RunRow, SpanRow
-from sweeper.record.tables import metrics
+from sweeper.record.tables import metrics, sweeps
 from sweeper.record.tables import runs as table
 
 _LISTS = ("overrides", "gpus", "drift", "gaps")
-_MAPPINGS = ("config", "determinism", "determinism_at_end")
+_MAPPINGS = ("resources", "config", "determinism", "determinism_at_end")
 _CHUNK = 500  # runs whose metrics are looked up in one statement
 _NAMING_RUNS = 20  # runs that are asked for the names of metrics
 
@@ -158,6 +158,23 @@ def spans(connection: Connection, study: str) -> list[SpanRow]:
     query = query.where(table.c.study == study, table.c.started_at.is_not(None))
     found = connection.execute(query.order_by(table.c.number, table.c.attempt)).mappings()
     return [SpanRow(**dict(row) | {"gpus": tuple(json.loads(row["gpus"] or "[]"))}) for row in found]
+
+
+def on_gpus(connection: Connection) -> dict[str, list[str]]:
+    """The running trials of sweeps that are not over, by the UUID of each card that they see."""
+    if not has_our_tables(connection):
+        return {}
+    query = (
+        select(table.c.study, table.c.number, table.c.gpus)
+        .join(sweeps, sweeps.c.sweep == table.c.sweep)
+        .where(table.c.state == "RUNNING", table.c.gpus.is_not(None), sweeps.c.ended_at.is_(None))
+        .order_by(table.c.study, table.c.number)
+    )
+    found: dict[str, list[str]] = {}
+    for study, number, gpus in connection.execute(query):
+        for uuid in json.loads(gpus):
+            found.setdefault(uuid, []).append(f"{study}/{number}")
+    return found
 
 
 def metric_names(connection: Connection, study: str) -> list[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from sweeper.launch import inventory
 from sweeper.run.app import App
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
@@ -36,12 +38,27 @@ class SlotActor:
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
-    async def ready(self) -> str | None:
-        """Wait until the app is imported; says why trials are spawned, where they cannot be forked."""
+    async def ready(self) -> tuple[str, str | None]:
+        """Wait until the app is imported; says on which node, and why trials are spawned if they cannot be forked."""
+        import ray
+
         if self._watch is None:
             self._watch = asyncio.create_task(self._leave_when_abandoned())
         await self._host.ready()
-        return self._host.unforkable
+        return ray.get_runtime_context().get_node_id(), self._host.unforkable
+
+    async def obstacle(self, share: float) -> str | None:
+        """Why a trial must not begin here now: somebody else is on the cards that this process sees."""
+        return await asyncio.to_thread(inventory.obstacle, share)
+
+    def address(self) -> tuple[str, int]:
+        """Where processes of other nodes reach this one, and a port that is free here at the moment."""
+        import ray
+
+        with socket.socket() as free:
+            free.bind(("", 0))
+            own: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+            return own, free.getsockname()[1]
 
     async def begin(self, spec: TrialSpec, patience_s: float) -> tuple[Event, ...]:
         """Start a trial; returns its first events, as `hear` does."""

@@ -16,12 +16,16 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapp
 from typing import Any, Self
 
 from sweeper.errors import LaunchError
-from sweeper.launch import Slot, T
+from sweeper.launch import Slot, T, inventory
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
+from sweeper.launch.line import Line
+from sweeper.launch.node import offers
 from sweeper.launch.prospect import Node, Prospect
-from sweeper.launch.slot import NAMESPACE, Placement, RaySlot, Resources
+from sweeper.launch.room import Offer, Room, needs, why_never
+from sweeper.launch.roving import Berths, RovingSlot
+from sweeper.launch.slot import NAMESPACE, Placement, RaySlot
 from sweeper.run.app import App
-from sweeper.trial import Isolation, TrialSpec
+from sweeper.trial import Isolation, Resources, TrialSpec
 
 Nodes = Sequence[Mapping[str, Any]]  # as `ray.nodes()` has them
 
@@ -32,28 +36,33 @@ _PATIENCE_S = 30.0  # with a slot that was found, to say what it holds
 class RayLauncher:
     """As many slots as the cluster offers, or `n_jobs` where that is fewer.
 
-    `sweep` names the slots, where they outlive this driver; `notice` is told what the user should know.
+    `needs` are what trials may hold, as far as it is known; with `is_varied` each trial says it itself. `sweep` names
+    the slots, where they outlive this driver; `notice` is told what the user should know.
     """
 
     def __init__(
         self,
         app: App,
-        resources: Resources,
+        needs: Sequence[Resources],
         n_jobs: int | None,
         address: str | None,
         isolation: Isolation = Isolation.PROCESS,
         sweep: str | None = None,
         notice: Callable[[str], None] = lambda _: None,
+        is_varied: bool = False,
     ) -> None:
         numbers = itertools.count()
         self.outlives_drivers = address is not None and sweep is not None  # its slots do, on a cluster of others
         name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if self.outlives_drivers else None
-        self._placement = Placement(app, resources, isolation, name=name)
-        self._resources = resources
+        self._placement = Placement(app, needs[0], isolation, notice=notice, name=name)
+        self._needs = needs
+        self._is_varied = is_varied
         self._n_jobs = n_jobs
         self._address = address
         self._notice = notice
         self._slots: list[RaySlot] = []
+        self._memories: dict[str, int] = {}  # bytes of a node's smallest card, where it matters
+        self._berths: Berths | None = None
         self._is_warned = False
         self._undo = contextlib.ExitStack()
 
@@ -68,18 +77,22 @@ class RayLauncher:
     def __exit__(self, *exc: object) -> None:
         for slot in self._slots:
             slot.kill()
+        if self._berths is not None:
+            self._berths.close()
         self._undo.close()
 
     def prospect(self) -> Prospect:
         """What there is for trials, looked at without placing any. Raises LaunchError where one can never run."""
         if self._address is None:
             node = local_node()
+            self._look_at_cards(lambda: {node["NodeID"]: inventory.here()})
             return self._seen("this machine", [node], node["Resources"])
         import ray
 
         with running_cluster(self._address):
             nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
             free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+            self._look_at_cards(inventory.of_cluster)
             return self._seen(f"the Ray cluster at {self._address}", nodes, free)
 
     def _seen(self, where: str, nodes: Nodes, free: Mapping[str, float]) -> Prospect:
@@ -123,13 +136,38 @@ class RayLauncher:
     def resize(self, n_jobs: int) -> None:
         self._n_jobs = n_jobs  # `slots` looks every few seconds
 
-    async def slots(self) -> AsyncIterator[RaySlot]:
+    async def slots(self) -> AsyncIterator[Slot]:
         """Those that were adopted, those that the cluster has room for, and more when nodes join it."""
         for slot in self._slots:
             yield slot
+        self._look_at_cards(inventory.of_cluster)
+        self._check_room(self._nodes())
+        async for further in self._roving() if self._is_varied else self._alike():
+            yield further
+
+    async def _roving(self) -> AsyncIterator[Slot]:
+        """One more whenever all that there are have found room for their trials."""
+        line = Line(lambda: self._offers(self._nodes()))
+        line.see()
+        self._berths = Berths(self._placement, line)
+        count = 0
+
+        def release() -> None:
+            nonlocal count
+            count -= 1
+
+        async with line.kept_up(_LOOK_EVERY_S, self._berths.beat):
+            while True:
+                if self._n_jobs is not None and count >= self._n_jobs:
+                    await asyncio.sleep(_LOOK_EVERY_S)
+                    continue
+                await line.turn_of_a_further_slot()
+                count += 1
+                yield RovingSlot(self._berths, release)
+
+    async def _alike(self) -> AsyncIterator[RaySlot]:
         ready: asyncio.Queue[RaySlot | LaunchError] = asyncio.Queue()
         waiting: set[asyncio.Task[None]] = set()
-        self._check_room(self._nodes())
         try:
             while True:
                 self._slots = [slot for slot in self._slots if not slot.is_closed]
@@ -160,28 +198,36 @@ class RayLauncher:
             )
 
     def _check_room(self, nodes: Nodes) -> None:
-        if self._slots or self._fitting(nodes) > 0:
-            return
-        cpus, gpus = (sum(n["Resources"].get(name, 0.0) for n in nodes if n["Alive"]) for name in ("CPU", "GPU"))
-        raise LaunchError(
-            f"a trial needs {self._resources.cpus:g} CPUs and {self._resources.gpus:g} GPUs, the cluster has "
-            f"{cpus:g} and {gpus:g}; set hydra.sweeper.resources"
-        )
+        """Raise LaunchError where a trial could never run on the nodes that are there."""
+        found, room = self._offers(nodes), Room()
+        room.see(found)
+        for need in self._needs:
+            if not self._slots and not room.could_ever(need):
+                why = why_never(need, found)
+                raise LaunchError(f"a trial needs {needs(need)}, {why}; set hydra.sweeper.resources")
+
+    def _look_at_cards(self, look: Callable[[], Mapping[str, inventory.Look]]) -> None:
+        """Learn how large the cards of each node are, where it matters."""
+        if any(need.gpu_memory or need.is_packed for need in self._needs):
+            looks = look().items()
+            self._memories = {node: min(card.memory_total for card in one.cards) for node, one in looks if one.cards}
 
     def _nodes(self) -> Nodes:
         import ray
 
         return ray.nodes()  # type: ignore[no-any-return, no-untyped-call]
 
+    def _offers(self, nodes: Nodes) -> list[Offer]:
+        return offers(nodes, self._memories, self._placement.health.closed)
+
     def _fitting(self, nodes: Nodes) -> int:
         """How many slots the nodes that are alive have room for, whoever uses them now."""
-        fits = sum(self._on(node["Resources"]) for node in nodes if node["Alive"])
-        return int(fits) if self._n_jobs is None else int(min(fits, self._n_jobs))
-
-    def _on(self, offered: dict[str, float]) -> float:
-        return min(
-            _share(offered.get("CPU", 0.0), self._resources.cpus), _share(offered.get("GPU", 0.0), self._resources.gpus)
-        )
+        most = math.inf if self._n_jobs is None else self._n_jobs
+        room, fits = Room(), 0
+        room.see(self._offers(nodes))
+        while fits < most and room.take(self._needs[0]) is not None:
+            fits += 1
+        return fits
 
 
 async def _when_ready(slot: RaySlot, ready: asyncio.Queue[RaySlot | LaunchError]) -> None:
@@ -203,7 +249,3 @@ def _names(sweeps: Collection[str]) -> list[str]:
     actors: list[dict[str, str]] = list_named_actors(all_namespaces=True)
     prefixes = tuple(map(_prefix, sweeps))
     return [a["name"] for a in actors if a["namespace"] == NAMESPACE and a["name"].startswith(prefixes)]
-
-
-def _share(offered: float, needed: float) -> float:
-    return math.inf if needed == 0 else math.floor(offered / needed + 1e-9)

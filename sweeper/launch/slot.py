@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeper.errors import LaunchError
 from sweeper.launch.actor import SlotActor
+from sweeper.launch.health import Health
+from sweeper.launch.node import ACCELERATOR, NODE_ID
 from sweeper.run.app import App
 from sweeper.run.journal import so_far
-from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Isolation, Resources, TrialSpec
 
 NAMESPACE = "sweeper"
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What one trial holds while it runs."""
-
-    cpus: float = 1.0
-    gpus: float = 0.0
+_BUSY_S = 3.0  # between two looks at a card that somebody else uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +27,9 @@ class Placement:
     app: App
     resources: Resources
     isolation: Isolation = Isolation.PROCESS
+    node: str | None = None  # Ray's id of the one that they must be on; None: Ray chooses
+    health: Health = field(default_factory=Health)
+    notice: Callable[[str], None] = lambda _: None  # is told what the user should know
     lease_s: float = 60.0  # a slot that is silent for so long is given up
     name: Callable[[], str] | None = None  # of a new actor that is to outlive its driver; None where none does
 
@@ -43,17 +41,37 @@ class Placement:
     def actor(self) -> Any:
         import ray
 
+        need = self.resources
         outlives = {} if self.name is None else {"name": self.name(), "namespace": NAMESPACE, "lifetime": "detached"}
-        hidden = {"CUDA_VISIBLE_DEVICES": ""} if self.resources.gpus == 0 else {}  # Ray no longer hides them for 0 GPUs
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if need.gpus == 0 else {}  # Ray no longer hides them for 0 GPUs
         actor = ray.remote(SlotActor).options(
-            num_cpus=self.resources.cpus,
-            num_gpus=self.resources.gpus,
+            num_cpus=need.cpus,
+            num_gpus=need.gpus,
+            resources=dict(need.custom),
+            **self._where(),
             max_restarts=0,
             max_task_retries=0,
             enable_task_events=False,  # the record is ours; Ray's own copy of it costs a tenth of a call
             **outlives,
         )
         return actor.remote(self.app, hidden, self.isolation)
+
+    def _where(self) -> dict[str, Any]:
+        """Ray's options for a node of the kind that is asked for, none of those that have had too many errors."""
+        if self.node is not None:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            return {"scheduling_strategy": NodeAffinitySchedulingStrategy(self.node, soft=False)}
+        labels = dict(self.resources.labels)
+        if self.resources.accelerators:
+            labels[ACCELERATOR] = f"in({','.join(self.resources.accelerators)})"
+        if self.health.closed:
+            labels[NODE_ID] = f"!in({','.join(sorted(self.health.closed))})"
+        return {"label_selector": labels} if labels else {}
+
+
+class NodeGone(Exception):
+    """The node that a slot had to be on is there no more, or takes no more."""
 
 
 class RaySlot:
@@ -63,6 +81,8 @@ class RaySlot:
         self._placement = placement
         self._actor: Any = placement.actor() if actor is None else actor
         self._is_ready = False
+        self._obstacle: str | None = None  # why it takes no trial
+        self.node = ""  # Ray's id of the one that it is on
         self.is_closed = False
         self._held = held  # the trial that it ran already when it was found
         self.unforkable: str | None = None  # why the app's trials are spawned
@@ -71,15 +91,39 @@ class RaySlot:
         """Wait until the actor is placed, at once or when there is room again, and has imported the app."""
         from ray.exceptions import RayActorError, RayTaskError
 
-        while not self._is_ready:
+        while True:
             try:
-                self.unforkable = await self._actor.ready.remote()
-                self._is_ready = True
+                if not self._is_ready:
+                    self.node, self.unforkable = await self._actor.ready.remote()
+                    self._is_ready = True
+                if await self._is_free():
+                    return
             except RayTaskError as error:
                 cause = error.cause
                 raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
-            except RayActorError:  # its node went while it waited
+            except RayActorError as error:  # its node went while it waited
+                if self._placement.node is not None:
+                    raise NodeGone(str(error)) from error
                 self._replace()
+
+    async def _is_free(self) -> bool:
+        """Whether a trial may begin now; where it may not, a while has passed."""
+        if self.node in self._placement.health.closed:
+            if self._placement.node is not None:
+                raise NodeGone(f"{self.node} takes no more")
+            self._replace()  # somewhere else
+            return False
+        if not self._placement.resources.gpus:
+            return True
+        why = await self._actor.obstacle.remote(self._placement.resources.gpus)
+        if why is None:
+            self._obstacle = None
+            return True
+        if why != self._obstacle:
+            self._placement.notice(f"{why}: no trial is placed there meanwhile")
+            self._obstacle = why
+        await asyncio.sleep(_BUSY_S)
+        return False
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         """Run one trial; ends with `Ended` of kind lost where the slot dies, or is silent beyond its lease.
@@ -106,7 +150,8 @@ class RaySlot:
                 heard += len(events)
                 if events:
                     yield events
-                    if isinstance(events[-1], Ended):
+                    if isinstance(end := events[-1], Ended):
+                        self._note(end)
                         self._actor.forget.remote()
                         return
                 call = self._actor.hear.remote(heard, self._placement.beat_s)
@@ -114,6 +159,11 @@ class RaySlot:
             reason = _reason(error, self._placement.lease_s)
             self._replace()
             yield tuple(so_far(spec.folder, spec.run, heard, Failure.LOST, reason))
+
+    def _note(self, end: Ended) -> None:
+        """Whether the node's hardware is to blame, and no more is placed there."""
+        if (why := self._placement.health.heard(self.node, end)) is not None:
+            self._placement.notice(why)
 
     def forget(self) -> None:
         """Let go of what was held: the next trial gets the code of this driver, not of the one that is gone."""
@@ -129,6 +179,11 @@ class RaySlot:
     async def close(self) -> None:
         self.is_closed = True
         self.kill()
+
+    async def address(self) -> tuple[str, int]:
+        """Where other nodes reach its trial, and a port that is free there."""
+        found: tuple[str, int] = await self._actor.address.remote()
+        return found
 
     def beat(self) -> None:
         """Tell the actor that its driver lives."""

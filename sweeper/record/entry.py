@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from optuna.trial import TrialState
@@ -233,6 +233,7 @@ def columns_of(sweep: str, spec: TrialSpec) -> dict[str, object]:
         "created_at": time.time(),
         "code": spec.code,
         "reproduces": spec.reproduces,
+        "resources": None if spec.resources is None else json_text(asdict(spec.resources)),
     }
 
 
@@ -240,7 +241,8 @@ def _leave(batch: Batch, run_id: int, event: Event) -> None:
     part = batch.part(RunRows)
     match event:
         case Started():
-            part.started(run_id, {"started_at": event.time, "node": text(event.node), "pid": event.pid})
+            place = {"node": text(event.node), "pid": event.pid, "gpu_share": event.gpus}
+            part.started(run_id, {"started_at": event.time, **place})
         case Captured():
             if event.document is not None:
                 part.environment(event.environment, text(json_text(event.document)), event.time)

@@ -95,6 +95,8 @@ runs = Table(
     Column("ended_seq", BigInteger),  # of the event that ended it; a later one may correct it
     Column("environment", String(64)),  # of sweeper_environments
     Column("code", String(64)),  # of sweeper_code
+    Column("resources", Text),  # JSON: what it was to hold on each of its nodes
+    Column("gpu_share", Double),  # how many cards it held, or what share of one
     Column("gpus", Text),  # JSON list: UUIDs of the GPUs that it could see
     Column("determinism", Text),  # JSON: seeds, random generators and flags when the task began
     Column("determinism_at_end", Text),  # JSON: the same when it had ended

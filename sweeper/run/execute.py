@@ -53,7 +53,8 @@ class JournalledRun:
         return Path(self._spec.trial_folder or self._spec.folder)
 
     def started(self) -> None:
-        self._append(Started(self._spec.run, self._seq, time.time(), socket.gethostname(), os.getpid()))
+        held = None if self._spec.resources is None else self._spec.resources.gpus
+        self._append(Started(self._spec.run, self._seq, time.time(), socket.gethostname(), os.getpid(), held))
 
     def captured(self, moment: str, facts: Facts) -> None:
         """Say what the run is made of, at its `start` or `end`."""
@@ -178,6 +179,7 @@ def identity(spec: TrialSpec) -> dict[str, str]:
         "SWEEPER_TRIAL": str(spec.number),
         "SWEEPER_RUN": spec.run,
         "SWEEPER_ATTEMPT": str(spec.attempt),
+        **spec.variables,
     }
 
 

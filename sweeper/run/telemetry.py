@@ -73,7 +73,7 @@ class Telemetry:
         self._last = sample
 
     def _totals(self, now: float) -> dict[str, Any]:
-        share = self._spec.gpus if self._spec.gpus is not None else 1.0
+        share = 1.0 if self._spec.resources is None else self._spec.resources.gpus
         is_of_processes = self._peak_of_processes is not None
         return {
             "peak_gpu_memory_bytes": self._peak_of_processes if is_of_processes else self._peak_of_cards,

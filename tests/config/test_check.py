@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
 
 from sweeper.config.check import check
 from sweeper.config.compose import Composer
 from sweeper.errors import ConfigError
 from sweeper.space import Space
+from sweeper.trial import Resources
 from tests.config.app import FILES, open_app, singletons_restored
 
 
@@ -33,13 +35,25 @@ def composer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composer]:
 
 def problems(composer: Composer, lines: list[str], when: dict[str, dict[str, object]] | None = None) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        check(Space.parse(lines, {}, composer.loader, when or {}), composer)
+        check(Space.parse(lines, {}, composer.loader, when or {}), composer, by_lr)
     return str(caught.value).splitlines()
+
+
+def by_lr(config: DictConfig) -> Resources:
+    if config.lr == 3:
+        raise ConfigError("hydra.sweeper.resources.gpus is 'x'; give a number")
+    return Resources(cpus=config.lr)
+
+
+def test_what_trials_hold_is_told_once_each_and_a_problem_of_it_is_one_of_the_config(composer: Composer) -> None:
+    found = check(Space.parse(["lr=1,2", "model=mlp,cnn"], {}, composer.loader, {}), composer, by_lr)
+    assert found == (Resources(cpus=1), Resources(cpus=2))
+    assert problems(composer, ["lr=1,3"]) == ["hydra.sweeper.resources.gpus is 'x'; give a number"]
 
 
 def test_a_sound_space_passes(composer: Composer) -> None:
     lines = ["model=mlp,cnn", "lr=interval(0,1)", "typed.count=range(3)", "+new=1,[a]", "optimizer.kind=a,b"]
-    check(Space.parse(lines, {}, composer.loader, {"model=cnn": {"model.kernel": "3,5"}}), composer)
+    check(Space.parse(lines, {}, composer.loader, {"model=cnn": {"model.kernel": "3,5"}}), composer, by_lr)
 
 
 def test_all_problems_are_told_with_their_keys(composer: Composer) -> None:

@@ -27,3 +27,12 @@ def waits(cfg):
     while not Path(cfg.until).exists():
         time.sleep(0.01)
     return 1.0
+
+
+def meets_the_others(cfg):
+    """Every rank says that it is there, and waits until all are."""
+    meeting, size = Path(cfg.meeting), int(os.environ["WORLD_SIZE"])
+    assert os.environ["MASTER_ADDR"] and int(os.environ["MASTER_PORT"])
+    (meeting / f"{os.environ['SWEEPER_TRIAL']}-{os.environ['RANK']}").touch()
+    while len(list(meeting.glob(f"{os.environ['SWEEPER_TRIAL']}-*"))) < size:
+        time.sleep(0.02)

@@ -23,11 +23,10 @@ from hydra._internal.callbacks import Callbacks
 from sweeper.history import History
 from sweeper.launch import Slot
 from sweeper.launch.ray import RayLauncher
-from sweeper.launch.slot import Resources
 from sweeper.run.app import App
 from sweeper.run.fence import Fence
 from sweeper.run.journal import JournalReader, journal_path
-from sweeper.trial import Ended, Event, Started, TrialSpec
+from sweeper.trial import Ended, Event, Resources, Started, TrialSpec
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -56,7 +55,7 @@ def cluster(nodes: int) -> Iterator[Any]:
 
 
 def launcher(address: str, sweep: str = "a" * 32, lease_s: float = 60.0) -> RayLauncher:
-    made = RayLauncher(App.of(apps.logs_until_told, Callbacks()), Resources(), None, address, sweep=sweep)
+    made = RayLauncher(App.of(apps.logs_until_told, Callbacks()), [Resources()], None, address, sweep=sweep)
     made._placement = dataclasses.replace(made._placement, lease_s=lease_s)
     return made
 

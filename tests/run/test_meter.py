@@ -18,7 +18,7 @@ from sweeper.run.app import App, Task
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
 from sweeper.run.process import MARKER
-from sweeper.trial import Ended, Event, Metered, Started, TrialSpec
+from sweeper.trial import Ended, Event, Metered, Resources, Started, TrialSpec
 from tests.gpu_bench import GIB, Bench, Card, tasks
 from tests.spec import spec_for
 
@@ -49,7 +49,7 @@ def all_of(task: Task, spec: TrialSpec, environment: dict[str, str]) -> list[Eve
 
 @pytest.mark.slow
 def test_peak_time_and_energy_of_a_run_and_its_journal(bench: Bench, tmp_path: Path) -> None:
-    spec = dataclasses.replace(spec_for(tmp_path, {"gib": 3}), gpus=0.5)
+    spec = dataclasses.replace(spec_for(tmp_path, {"gib": 3}), resources=Resources(gpus=0.5))
     events = all_of(tasks.occupies, spec, bench.environment() | {"CUDA_VISIBLE_DEVICES": "1"})
 
     end, points = events[-1], [event for event in events if isinstance(event, Metered)]

@@ -151,6 +151,8 @@ CREATE TABLE sweeper_runs (
 	ended_seq BIGINT, 
 	environment VARCHAR(64), 
 	code VARCHAR(64), 
+	resources TEXT, 
+	gpu_share DOUBLE, 
 	gpus TEXT, 
 	determinism TEXT, 
 	determinism_at_end TEXT, 
@@ -163,7 +165,7 @@ CREATE TABLE sweeper_runs (
 	PRIMARY KEY (id), 
 	UNIQUE (run)
 );
-INSERT INTO "sweeper_runs" VALUES(1,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','ssssssssssssssssssssssssssssssss','digits',0,0,'COMPLETE',NULL,NULL,NULL,'{"lr": 0.1}','["lr=0.1"]',7,'/tmp/digits/0','node',99,1.79556524529116034506e+09,10.0,15.0,5.0,8589934592,1073741824,'processes',2.0,NULL,5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "sweeper_runs" VALUES(1,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','ssssssssssssssssssssssssssssssss','digits',0,0,'COMPLETE',NULL,NULL,NULL,'{"lr": 0.1}','["lr=0.1"]',7,'/tmp/digits/0','node',99,1.79556997127719950675e+09,10.0,15.0,5.0,8589934592,1073741824,'processes',2.0,NULL,5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE sweeper_sweeps (
 	id INTEGER NOT NULL, 
 	sweep VARCHAR(32) NOT NULL, 
@@ -191,7 +193,7 @@ CREATE TABLE sweeper_sweeps (
 	PRIMARY KEY (id), 
 	UNIQUE (sweep)
 );
-INSERT INTO "sweeper_sweeps" VALUES(1,'ssssssssssssssssssssssssssssssss','digits','train.py -m','{}','{}','TPESampler','NopPruner','ada','node',0,'/tmp/digits',NULL,NULL,'/tmp',NULL,NULL,1.79556524526126456259e+09,NULL,NULL,100,'49760690-f16c-4f82-b882-2af8133261b3:4026531836:30427:1279788',13060.250875776);
+INSERT INTO "sweeper_sweeps" VALUES(1,'ssssssssssssssssssssssssssssssss','digits','train.py -m','{}','{}','TPESampler','NopPruner','ada','node',0,'/tmp/digits',NULL,NULL,'/tmp',NULL,NULL,1.79556997105574488639e+09,NULL,NULL,100,'49760690-f16c-4f82-b882-2af8133261b3:4026531836:32324:1774736',17786.062026426);
 CREATE TABLE sweeper_tags (
 	study VARCHAR(512) NOT NULL, 
 	number INTEGER NOT NULL, 
@@ -294,7 +296,7 @@ CREATE TABLE trials (
 	PRIMARY KEY (trial_id), 
 	FOREIGN KEY(study_id) REFERENCES studies (study_id)
 );
-INSERT INTO "trials" VALUES(1,0,1,'COMPLETE','2026-11-25 00:07:25.284108','2026-11-25 00:07:25.309505');
+INSERT INTO "trials" VALUES(1,0,1,'COMPLETE','2026-11-25 01:26:11.260429','2026-11-25 01:26:11.289360');
 INSERT INTO "trials" VALUES(2,1,1,'WAITING',NULL,NULL);
 CREATE TABLE version_info (
 	version_info_id INTEGER NOT NULL, 

@@ -116,6 +116,8 @@ def _runs() -> None:
         sa.Column("ended_seq", sa.BigInteger),
         sa.Column("environment", sa.String(64)),
         sa.Column("code", sa.String(64)),
+        sa.Column("resources", sa.Text),
+        sa.Column("gpu_share", sa.Double),
         sa.Column("gpus", sa.Text),
         sa.Column("determinism", sa.Text),
         sa.Column("determinism_at_end", sa.Text),

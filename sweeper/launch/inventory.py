@@ -1,0 +1,119 @@
+"""The cards of a machine or of a cluster at this moment, and whose processes are on them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper import nvml
+from sweeper.provenance.limit import ask
+from sweeper.run.process import MARKER
+
+_LIMIT_S = 10.0  # for a driver to answer
+_NODES_S = 60.0  # for all nodes: a busy one takes its time to start a process
+_NOISE = 1 << 30  # bytes on a card that has no process to be seen: the driver's own, and what it rounds up
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a machine's driver told."""
+
+    node: str  # host name
+    cards: tuple[nvml.Card, ...]
+    ours: frozenset[int]  # processes of trials, whichever sweep's
+    error: str | None = None  # why it told nothing, or not all
+
+
+def here() -> Look:
+    """This machine, within a limit of time: a driver that hangs is an answer like any other."""
+    node = socket.gethostname()
+    if not nvml.is_present():
+        return Look(node, (), frozenset())
+    told: Any = ask({"cards": _told}, _LIMIT_S)["cards"]
+    if isinstance(told, str):
+        return Look(node, (), frozenset(), told.removeprefix("failed: "))
+    cards = tuple(_card(row) for row in told["cards"])
+    pids = {process.pid for card in cards for process in card.processes}
+    return Look(node, cards, frozenset(filter(is_of_a_slot, pids)), "; ".join(told["broken"]) or None)
+
+
+def of_cluster() -> dict[str, Look]:
+    """Every node of the cluster that this process has joined, by Ray's id; one that does not answer is left out."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    asked = {
+        node["NodeID"]: ray.remote(here)
+        .options(
+            num_cpus=0,
+            max_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        )
+        .remote()
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    }
+    ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=_NODES_S) if asked else ([], [])
+    found = {}
+    for node, answer in asked.items():
+        with contextlib.suppress(ray.exceptions.RayError):
+            if answer in ready:
+                found[node] = ray.get(answer)
+    return found
+
+
+def obstacle(share: float) -> str | None:
+    """Why a trial that holds this share of what is visible must not begin now: somebody else is on a card of it.
+
+    Where the driver tells of no process, a whole card must be empty.
+    """
+    look = here()
+    if look.error is not None:
+        return f"the GPU driver of {look.node} does not answer ({look.error})"
+    for card in look.cards:
+        strange = [process.pid for process in card.processes if process.pid not in look.ours]
+        if strange:
+            return f"GPU {card.index} of {look.node} is in use by {', '.join(map(_described, strange))}"
+        known = sum(process.memory or 0 for process in card.processes)
+        if share >= 1 and not card.processes and card.memory_used - known > _NOISE:
+            return f"GPU {card.index} of {look.node} has {card.memory_used >> 20} MiB in use, by whom is not to be seen"
+    return None
+
+
+def is_of_a_slot(pid: int) -> bool:
+    """Whether a process is a trial's: everything below a slot carries a marker."""
+    with contextlib.suppress(OSError):
+        return any(
+            line.startswith(f"{MARKER}=".encode()) for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        )
+    return False
+
+
+def _told() -> dict[str, object]:
+    with nvml.session() as library:
+        found = nvml.cards(library)
+    return {
+        "cards": [asdict(card) for card in nvml.seen(found)],
+        "broken": [f"GPU {card.index}: {card.error}" for card in found if isinstance(card, nvml.Broken)],
+    }
+
+
+def _card(row: dict[str, Any]) -> nvml.Card:
+    return nvml.Card(**row | {"processes": tuple(nvml.Process(**process) for process in row["processes"])})
+
+
+def _described(pid: int) -> str:
+    return " ".join(_words(pid))
+
+
+def _words(pid: int) -> Iterator[str]:
+    yield f"process {pid}"
+    with contextlib.suppress(OSError):
+        owner = Path(f"/proc/{pid}").stat().st_uid
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        yield f"({name}{'' if owner == os.getuid() else f' of user {owner}'})"

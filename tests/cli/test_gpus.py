@@ -1,0 +1,71 @@
+"""`sweeper gpus` on a bench: this machine's cards, whose they are, and what is said where there are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeper.run.process import MARKER
+from tests.gpu_bench import GIB, Bench, Card
+from tests.history.database import Written
+
+
+@pytest.fixture
+def bench(gpu_library: Path, tmp_path: Path) -> Bench:
+    return Bench(gpu_library, tmp_path / "cards", [Card("GPU-a", utilization=40), Card("GPU-b", name="Tesla T4")])
+
+
+@pytest.fixture
+def trial() -> Iterator[int]:
+    """A process that carries a slot's marker, as a trial does."""
+    environment = os.environ | {MARKER: "1:1:x"}
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+        yield process.pid
+        process.kill()
+
+
+def gpus(folder: Path, *arguments: str, bench: Bench | None = None) -> subprocess.CompletedProcess[str]:
+    given = {name: value for name, value in os.environ.items() if name not in ("CUDA_VISIBLE_DEVICES", "RAY_ADDRESS")}
+    given |= {} if bench is None else bench.environment()
+    command = [sys.executable, "-m", "sweeper.cli", "gpus", *arguments]
+    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False)
+
+
+def test_cards_their_trials_and_strangers(bench: Bench, trial: int, written: Written, tmp_path: Path) -> None:
+    written.study("digits")
+    written.our_tables()
+    sweep = written.sweep("digits", ended_at=None, outcome=None)
+    written.run("digits", 3, sweep=sweep, state="RUNNING", ended_at=None, gpus=json.dumps(["GPU-a"]))
+    written.run("digits", 4, sweep=sweep, state="COMPLETE", gpus=json.dumps(["GPU-a"]))
+    bench.change(0, processes=((trial, 3 * GIB), (os.getpid(), GIB)))
+
+    found = json.loads(gpus(tmp_path, "--json", bench=bench).stdout)
+    assert [card["index"] for card in found] == [0, 1] and [card["uuid"] for card in found] == ["GPU-a", "GPU-b"]
+    assert (found[0]["memory_total"], found[0]["memory_used"], found[0]["utilization"]) == (80 * GIB, 4 * GIB, 0.4)
+    assert (found[0]["trials"], found[0]["others"]) == (["digits/3"], [os.getpid()])
+    assert (found[1]["name"], found[1]["trials"], found[1]["others"]) == ("Tesla T4", [], [])
+    shown = gpus(tmp_path, bench=bench).stdout
+    assert "digits/3" in shown and f"process {os.getpid()}" in shown and "40%" in shown
+
+
+def test_no_gpu_here(tmp_path: Path) -> None:
+    assert json.loads(gpus(tmp_path, "--json").stdout) == []
+    assert gpus(tmp_path).stdout.startswith("There is no GPU here: ")
+
+
+def test_a_card_that_is_lost_is_named(bench: Bench, tmp_path: Path) -> None:
+    bench.change(1, error=15)
+    done = gpus(tmp_path, bench=bench)
+    assert "GPU 1: GPU is lost" in done.stdout and "NVIDIA H100" in done.stdout
+
+
+def test_watching_is_for_a_terminal(bench: Bench, tmp_path: Path) -> None:
+    done = gpus(tmp_path, "--watch", "--json", bench=bench)
+    assert done.returncode != 0 and "--watch is for a terminal" in done.stderr
