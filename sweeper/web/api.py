@@ -72,23 +72,6 @@ def compare(request: Request) -> Response:
     return answer(answers.comparison(found, rows))
 
 
-def pulse(request: Request) -> Response:
-    """A mark that changes whenever the page of a trial, of a study, of all would; and whether it is alive."""
-    source, given = source_of(request), request.query_params
-    if "trial" in given:
-        name = TrialName.parse(given["trial"])
-        found = source.history.trial(name.study, name.number)
-        last = {run.run: source.history.last_metrics(run.run) for run in found.runs[-1:]}
-        return answer({"mark": repr((found.state, found.ended_at, last)), "live": found.state == "RUNNING"})
-    if "study" in given:
-        row = source.history.study(given["study"])
-        live = any(sweep.is_alive for sweep in source.history.sweeps(row.name)) or row.counts["RUNNING"] > 0
-        return answer({"mark": repr((row.counts, row.last_activity_at, row.sweeps, live)), "live": live})
-    rows = source.history.studies()
-    mark = repr([(row.name, row.counts, row.last_activity_at) for row in rows])
-    return answer({"mark": mark, "live": any(row.counts["RUNNING"] for row in rows)})
-
-
 def _batches(source: Source, row: StudyRow, ask: Ask, *, is_whole: bool) -> Iterator[Line]:
     if not is_whole:
         yield from source.survey.page(row.name, ask).lines

@@ -15,6 +15,7 @@ from sweeper.web.compare_page import compare_trials
 from sweeper.web.file import download, log
 from sweeper.web.gate import Gate
 from sweeper.web.importance import importance
+from sweeper.web.pulse import pulse
 from sweeper.web.shared import FRESH_S, Shared
 from sweeper.web.source import Source
 from sweeper.web.static import static
@@ -35,7 +36,7 @@ ROUTES = [
     Route("/api/trial", api.trial),
     Route("/api/points", api.points),
     Route("/api/compare", api.compare),
-    Route("/api/pulse", api.pulse),
+    Route("/api/pulse", pulse),
     Route("/api/log", log),
     *(Route(f"/api/{name}", table) for name in TABLES),
     Route("/api/progress", figures.progress),

@@ -10,6 +10,7 @@ from sweeper.document.origin_section import goal
 from sweeper.history import StudyRow
 from sweeper.web.address import study_address, trial_address
 from sweeper.web.page import render
+from sweeper.web.pulse import of_studies
 from sweeper.web.source import source_of
 from sweeper.web.table import Cell, Column, Table, forms, value, words
 
@@ -18,7 +19,7 @@ def studies(request: Request) -> Response:
     """The page."""
     source = source_of(request)
     rows = sorted(source.history.studies(), key=lambda row: row.last_activity_at or 0.0, reverse=True)
-    return render(request, "studies.html", title="Studies", table=table(rows, source.now()), count=len(rows))
+    return render(request, "studies.html", title="Studies", table=table(rows, source.now()), mark=of_studies(rows))
 
 
 def table(rows: list[StudyRow], now: float) -> Table:

@@ -16,6 +16,7 @@ from sweeper.history import StudyRow, SweepRow
 from sweeper.web.address import View, required, trial_address
 from sweeper.web.board import Board, board, default_columns, offered
 from sweeper.web.page import render
+from sweeper.web.pulse import of_study
 from sweeper.web.source import Source, source_of
 from sweeper.web.table import Cell, Column, Table, forms, words
 from sweeper.web.trial_page import telling
@@ -42,6 +43,7 @@ def study(request: Request) -> Response:
         "study.html",
         400 if wrong else 200,
         title=row.name,
+        mark=of_study(row, sweeps),
         goal=goal(row),
         study=row,
         standing=standing(row, sweeps),

@@ -20,6 +20,7 @@ from sweeper.history import BestRow, Curve, RunRow, StudyRow, TrialDetail, Trial
 from sweeper.web.address import address, required, study_address, trial_address
 from sweeper.web.made_of import Made, made_of
 from sweeper.web.page import render
+from sweeper.web.pulse import of_trial
 from sweeper.web.source import Source, source_of
 from sweeper.web.table import Cell, Column, Table, forms, state, under, value, words
 
@@ -55,6 +56,7 @@ def trial(request: Request) -> Response:
         request,
         "trial.html",
         title=str(subject.name),
+        mark=of_trial(source, found),
         study=study,
         trial=found,
         run=run,

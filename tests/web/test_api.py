@@ -100,6 +100,15 @@ def test_the_mark_of_the_record_changes_when_something_happens(written: Written)
     assert not any(found["live"] for found in after)
 
 
+@pytest.mark.parametrize(
+    ("path", "pulse"),
+    [("/", ""), ("/study?study=digits", "?study=digits"), ("/trial?trial=digits/9", "?trial=digits/9")],
+)
+def test_a_page_carries_its_mark(site: TestClient, path: str, pulse: str) -> None:
+    mark = site.get(f"/api/pulse{pulse}").json()["mark"]
+    assert f'data-live="/api/pulse{pulse.replace("/", "%2F")}" data-mark="{mark}"' in site.get(path).text
+
+
 def test_errors_are_json(site: TestClient) -> None:
     answer = site.get("/api/study?study=nothing")
     assert answer.status_code == 404 and "there is no study 'nothing'" in answer.json()["error"]

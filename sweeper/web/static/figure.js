@@ -12,7 +12,7 @@ const watching = new IntersectionObserver((entries) => {
 async function load(figure) {
   figure.dataset.seen = "1";
   try {
-    const answer = await fetch(figure.dataset.source, { headers: { Accept: "application/json" } });
+    const answer = await fetch(marked(figure.dataset.source), { headers: { Accept: "application/json" } });
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.error || answer.statusText);
     figure.found = found;

@@ -5,8 +5,8 @@
 const QUICK_MS = 2000, SLOW_MS = 5000;
 
 async function regions(address) {
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
+  const answer = await fetch(marked(address), { headers: { Accept: "text/html" } });
+  if (!answer.ok) throw new Error(answer.statusText);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const old of document.querySelectorAll("[data-region]")) {
     const next = fresh.querySelector(`[data-region="${old.dataset.region}"]`);
@@ -36,8 +36,16 @@ function stale(why) {
   line.textContent = why;
 }
 
+// An answer may have been kept for a moment; one of this mark is not older than the mark.
+function marked(address) {
+  const { mark } = document.body.dataset;
+  const url = new URL(address, location);
+  if (mark) url.searchParams.set("mark", mark);
+  return url.pathname + url.search;
+}
+
 function live(address) {
-  let mark;
+  const shown = document.body.dataset;
   async function look() {
     let wait = SLOW_MS;
     try {
@@ -45,11 +53,13 @@ function live(address) {
       if (answer.status === 401) { stale("The server was started anew: open the link that it printed. This page shows what it last knew."); return; }
       const found = await answer.json();
       stale(answer.ok ? "" : `${found.error} This page shows what was last known.`);
-      if (mark !== undefined && found.mark !== mark) {
-        await regions(location.href);
+      if (found.mark && found.mark !== shown.mark) {
+        const before = shown.mark;
+        shown.mark = found.mark;
+        try { await regions(location.href); }
+        catch (error) { shown.mark = before; throw error; }
         document.dispatchEvent(new Event("moved"));
       }
-      mark = found.mark ?? mark;
       if (found.live) wait = QUICK_MS;
     } catch { stale("The server cannot be reached: this page shows what it last said."); }
     setTimeout(look, document.hidden ? SLOW_MS : wait);
