@@ -1,4 +1,4 @@
-"""A mark that changes whenever a page would: pages carry it and ask for it again, so that they know when they are old."""
+"""A mark that changes whenever a page would: pages carry it and ask for it again, to know when they are old."""
 
 from __future__ import annotations
 
