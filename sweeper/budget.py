@@ -23,6 +23,7 @@ class Budget:
     """The limits of one launch; None: no such limit."""
 
     wall_time_s: float | None = None
+    gpu_seconds: float | None = None
     plateau_trials: int | None = None
     plateau_min_delta: float = 0.0
     max_failures: int | None = None
@@ -40,12 +41,15 @@ class Budget:
             problems.append(f"hydra.sweeper.budget.max_failures is {budget.max_failures}; it must be 0 or more")
         if budget.plateau.trials is not None and budget.plateau.trials < 1:
             problems.append(f"hydra.sweeper.budget.plateau.trials is {budget.plateau.trials}; it must be 1 or more")
+        if budget.gpu_hours is not None and not budget.gpu_hours > 0:
+            problems.append(f"hydra.sweeper.budget.gpu_hours is {budget.gpu_hours:g}; it must be more than 0")
         if problems:
             raise ConfigError("\n".join(problems))
         return cls(
             wall_time_s=None
             if budget.wall_time is None
             else seconds(budget.wall_time, "hydra.sweeper.budget.wall_time"),
+            gpu_seconds=None if budget.gpu_hours is None else budget.gpu_hours * 3600,
             plateau_trials=budget.plateau.trials,
             plateau_min_delta=budget.plateau.min_delta,
             max_failures=budget.max_failures,
@@ -61,6 +65,9 @@ class Tally:
     maximize: bool | None  # None for several objectives: a plateau is then not defined
     finished: int = 0
     failed: dict[int, Ended] = field(default_factory=dict)  # by trial number
+    gpu_seconds: float = 0.0  # of attempts that have ended, whatever became of them
+    _measured: int = 0  # of these, the ones that used a card
+    _running: dict[int, float] = field(default_factory=dict)  # GPU-seconds of running trials so far, by number
     _best: float | None = None
     _since_best: int = 0
 
@@ -74,6 +81,26 @@ class Tally:
         else:
             self._since_best += 1
 
+    def began(self, number: int) -> None:
+        """A trial runs."""
+        self._running[number] = 0.0
+
+    def heard(self, number: int, gpu_seconds: float) -> None:
+        """What it has used of its cards so far."""
+        self._running[number] = gpu_seconds
+
+    def left(self, number: int) -> None:
+        """It does not run any more."""
+        used = self._running.pop(number, 0.0)
+        if used:
+            self.gpu_seconds += used
+            self._measured += 1
+
+    def gpu_seconds_foreseen(self) -> float:
+        """What is used once the running trials have ended, if each takes what one took on average so far."""
+        average = self.gpu_seconds / self._measured if self._measured else 0.0
+        return self.gpu_seconds + sum(max(used, average) for used in self._running.values())
+
     def _follow(self, value: float) -> None:
         if self._best is None or value > self._best + self.budget.plateau_min_delta:
             self._best, self._since_best = value, 0
@@ -85,6 +112,11 @@ class Tally:
         budget = self.budget
         if budget.wall_time_s is not None and elapsed_s >= budget.wall_time_s:
             return f"wall time of {budget.wall_time_s:g} s is over"
+        if budget.gpu_seconds is not None and (foreseen := self.gpu_seconds_foreseen()) >= budget.gpu_seconds:
+            return (
+                f"the budget of {budget.gpu_seconds / 3600:g} GPU-hours is spent: {self.gpu_seconds / 3600:.3g} used, "
+                f"{foreseen / 3600:.3g} once the running trials have ended"
+            )
         if budget.plateau_trials is not None and self._since_best >= budget.plateau_trials:
             return f"no better trial among the last {self._since_best}"
         return self.too_many_failures()

@@ -142,6 +142,7 @@ def _run(
             launcher=launcher,
             record=record,
             spec=specifying(prepared),
+            packing=prepared.packing,
             tally=tally,
             watcher=display,
             brake=brake,
@@ -199,7 +200,7 @@ def _launcher(
         inputs.attempts.isolation,
         sweep,
         notice,
-        inputs.is_varied,
+        inputs.packing if inputs.is_varied else None,
     )
 
 

@@ -32,6 +32,7 @@ from sweeper.config.settings import Settings
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.history import History
 from sweeper.objective import Objective
+from sweeper.packing import Packing
 from sweeper.provenance.code import Code
 from sweeper.provenance.secret import masked, masked_arguments
 from sweeper.provenance.store import Store, open_store
@@ -69,6 +70,7 @@ class Inputs:
     store: Store
     needs: tuple[Resources, ...]  # what trials may hold, as far as points of the space show it
     is_varied: bool  # whether each trial's config says what it holds
+    packing: Packing  # of the trials that `gpus: auto` packs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,7 @@ def understand(multirun: Multirun, conf: Path) -> Inputs:
         space=space,
         store=store,
         needs=needs,
+        packing=Packing(),
         is_varied=depend_on_the_trial(hydra.sweeper.resources) or any(map(_is_placed_by_us, needs)),
     )
 

@@ -24,6 +24,7 @@ def specifying(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
         composed = prepared.composer.compose(overrides, asked.number, str(asked.number))
         resolved = resolve(composed.config)
         folder = composed.config.hydra.runtime.output_dir
+        needed = of_trial(composed.config) if prepared.is_varied else prepared.needs[0]
         return TrialSpec(
             study=prepared.study_name,
             number=asked.number,
@@ -42,7 +43,7 @@ def specifying(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
             code=prepared.code.snapshot.code,
             artifacts=prepared.store.url,
             collect=tuple(prepared.settings.collect),
-            resources=of_trial(composed.config) if prepared.is_varied else prepared.needs[0],
+            resources=prepared.packing.need(asked.number, asked.params, needed),
         )
 
     return spec

@@ -23,8 +23,9 @@ from sweeper.counterpart import Adopted, Ledger, Trials, Watcher
 from sweeper.errors import StorageError, Superseded, SweeperError
 from sweeper.launch import Launcher, Slot
 from sweeper.lost import LostAttempts, end_among
+from sweeper.packing import Packing
 from sweeper.study import Asked
-from sweeper.trial import Ended, Failure, Reported, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Metered, Reported, TrialSpec
 
 STOPPED = "stopped on request; launching again tries this trial again"
 
@@ -52,6 +53,7 @@ class Sweep:
     lost: LostAttempts = field(default_factory=LostAttempts)
     adopted: dict[Slot, Adopted] = field(default_factory=dict)  # by the slot that the launcher is going to offer
     n_jobs: int | None = None  # most trials at once; None: one for each slot
+    packing: Packing = field(default_factory=Packing)  # with `gpus: auto`, what trials turn out to need
     _running: dict[int, _Running] = field(default_factory=dict)
     _killed: set[str] = field(default_factory=set)  # runs
     _slots: int = 0
@@ -174,8 +176,12 @@ class Sweep:
 
     async def _settle(self, asked: Asked, ended: Ended) -> None:
         """See to what an attempt's end means for its trial."""
+        self.packing.learn(asked.number, asked.params, ended)
         try:
             if ended.failure == Failure.STOPPED and self.brake.is_stopping and ended.run not in self._killed:
+                await self._put_back(self.study.give_back(asked))
+            elif self.packing.is_crowded_out(asked.number, ended) and ended.run not in self._killed:
+                self.watcher.notice(f"trial {asked.number} ran out of memory next to others; tried again alone")
                 await self._put_back(self.study.give_back(asked))
             elif self._is_retried(asked, ended):
                 left = self.attempts.retries - asked.retried
@@ -190,7 +196,8 @@ class Sweep:
             self.watcher.notice(str(error))
 
     def _is_retried(self, asked: Asked, ended: Ended) -> bool:
-        return ended.run not in self._killed and self.attempts.retries_after(ended, asked.retried)
+        again = self.attempts.retries_after(ended, asked.retried) or self.packing.is_crowded_out(asked.number, ended)
+        return again and ended.run not in self._killed
 
     async def _put_back(self, work: Coroutine[Any, Any, None]) -> None:
         await work
@@ -241,6 +248,7 @@ class Sweep:
 
     async def _run(self, slot: Slot, asked: Asked, spec: TrialSpec) -> Ended:
         self._running[spec.number] = _Running(slot, asked)
+        self.tally.began(spec.number)
         try:
             if self.brake.is_stopping:  # it was pulled while this trial was on its way
                 ended = _stopped(spec)
@@ -250,15 +258,23 @@ class Sweep:
                 self.record.heard_soon(events)  # durable once the study is told what the trial came to
                 for event in events:
                     self.watcher.heard(spec, event)
+                    self._heed(asked, event)
                 if reports := [event for event in events if isinstance(event, Reported)]:
                     prune = await self.study.should_prune(asked, reports)
                     await slot.answer(reports[-1].step, prune)
                 if isinstance(last := events[-1], Ended):
                     return last
         finally:
+            self.tally.left(spec.number)
             if self._running.pop(spec.number).is_killed:
                 self._killed.add(spec.run)
         raise RuntimeError(f"the slot fell silent about run {spec.run}")
+
+    def _heed(self, asked: Asked, event: Event) -> None:
+        if isinstance(event, Metered):
+            self.packing.heard(asked.number, asked.params, event)
+        if isinstance(event, Metered | Ended) and event.gpu_seconds is not None:
+            self.tally.heard(asked.number, event.gpu_seconds)
 
     async def _abandon(self, asked: Asked, spec: TrialSpec, error: BaseException) -> None:
         text = f"the sweep broke off: {type(error).__name__}: {error}"

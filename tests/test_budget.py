@@ -110,3 +110,22 @@ def test_distinct_errors_as_a_phrase() -> None:
     assert told_apart(tally.errors()).endswith("; and 4 more")
     tally.add(9, failed("a"))
     assert told_apart(tally.errors()).startswith("2 × a (first in trial 0); ")
+
+
+def test_gpu_hours_count_what_running_trials_will_still_use() -> None:
+    tally = Tally(Budget(gpu_seconds=7200.0), None)
+    tally.began(0)
+    tally.heard(0, 1800.0)
+    tally.left(0)
+    for number in (1, 2):
+        tally.began(number)
+    assert tally.gpu_seconds_foreseen() == 3 * 1800.0 and tally.spent(0.0) is None
+    tally.heard(1, 3600.0)
+    assert tally.spent(0.0) == "the budget of 2 GPU-hours is spent: 0.5 used, 2 once the running trials have ended"
+
+
+def test_gpu_hours_of_nothing_cannot_be_meant() -> None:
+    settings = Settings()
+    settings.budget.gpu_hours = 0
+    with pytest.raises(ConfigError, match=r"hydra.sweeper.budget.gpu_hours is 0; it must be more than 0"):
+        Budget.of(settings)

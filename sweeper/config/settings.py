@@ -31,6 +31,7 @@ class Budget:
     """When to stop before `n_trials` is reached. None: no such limit."""
 
     wall_time: str | None = None  # of this launch: seconds, or 90s, 30m, 2h, 1d
+    gpu_hours: float | None = None  # of this launch, with what running trials will still use
     plateau: Plateau = field(default_factory=Plateau)
     max_failures: int | None = None  # failed trials of this launch that are accepted; one more stops it
     max_failure_rate: float | None = None  # the same as a share of this launch's finished trials, once 10 have finished

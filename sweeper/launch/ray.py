@@ -24,6 +24,7 @@ from sweeper.launch.prospect import Node, Prospect
 from sweeper.launch.room import Offer, Room, needs, why_never
 from sweeper.launch.roving import Berths, RovingSlot
 from sweeper.launch.slot import NAMESPACE, Placement, RaySlot
+from sweeper.packing import Packing
 from sweeper.run.app import App
 from sweeper.trial import Isolation, Resources, TrialSpec
 
@@ -36,8 +37,9 @@ _PATIENCE_S = 30.0  # with a slot that was found, to say what it holds
 class RayLauncher:
     """As many slots as the cluster offers, or `n_jobs` where that is fewer.
 
-    `needs` are what trials may hold, as far as it is known; with `is_varied` each trial says it itself. `sweep` names
-    the slots, where they outlive this driver; `notice` is told what the user should know.
+    `needs` are what trials may hold, as far as it is known; with `packing` each trial says it itself, and the packing
+    is told how large cards are. `sweep` names the slots, where they outlive this driver; `notice` is told what the user
+    should know.
     """
 
     def __init__(
@@ -49,14 +51,14 @@ class RayLauncher:
         isolation: Isolation = Isolation.PROCESS,
         sweep: str | None = None,
         notice: Callable[[str], None] = lambda _: None,
-        is_varied: bool = False,
+        packing: Packing | None = None,
     ) -> None:
         numbers = itertools.count()
         self.outlives_drivers = address is not None and sweep is not None  # its slots do, on a cluster of others
         name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if self.outlives_drivers else None
         self._placement = Placement(app, needs[0], isolation, notice=notice, name=name)
         self._needs = needs
-        self._is_varied = is_varied
+        self._packing = packing
         self._n_jobs = n_jobs
         self._address = address
         self._notice = notice
@@ -142,7 +144,7 @@ class RayLauncher:
             yield slot
         self._look_at_cards(inventory.of_cluster)
         self._check_room(self._nodes())
-        async for further in self._roving() if self._is_varied else self._alike():
+        async for further in self._roving() if self._packing is not None else self._alike():
             yield further
 
     async def _roving(self) -> AsyncIterator[Slot]:
@@ -211,6 +213,8 @@ class RayLauncher:
         if any(need.gpu_memory or need.is_packed for need in self._needs):
             looks = look().items()
             self._memories = {node: min(card.memory_total for card in one.cards) for node, one in looks if one.cards}
+            if self._packing is not None:
+                self._packing.card = max(self._memories.values(), default=0)
 
     def _nodes(self) -> Nodes:
         import ray

@@ -36,3 +36,12 @@ def meets_the_others(cfg):
     (meeting / f"{os.environ['SWEEPER_TRIAL']}-{os.environ['RANK']}").touch()
     while len(list(meeting.glob(f"{os.environ['SWEEPER_TRIAL']}-*"))) < size:
         time.sleep(0.02)
+    return float(size)
+
+
+def rank_one_fails(cfg):
+    """The first rank would wait for ever."""
+    if os.environ["RANK"] == "1":
+        raise ValueError("no data on this node")
+    while True:
+        time.sleep(0.02)

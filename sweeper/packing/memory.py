@@ -1,0 +1,102 @@
+"""A model of peak memory over parameters, with a bound that few trials pass.
+
+A Gaussian process on the logarithm of bytes: far from what it has seen its bound rises by itself, so that a trial
+unlike the others is given room. How wide the bound must be is told by the residuals of each trial left out in turn, by
+their closed form (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.10–5.12).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+from sweeper.packing.packing import Params
+
+_ENOUGH = 12
+_MOST = 120  # trials that are fitted: fitting takes their number cubed
+_LEAST_WIDTH = 2.0  # standard deviations: 0.5% of a normal distribution are above
+_LEAST_SPREAD = 0.01  # of the logarithm: two runs of one trial differ by that much
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One parameter as numbers."""
+
+    name: str
+    choices: tuple[str, ...] | None  # None: a number
+    is_log: bool
+    middle: float = 0.0
+    scale: float = 1.0
+
+    def values(self, params: Params) -> list[float]:
+        given = params.get(self.name)
+        if self.choices is not None:
+            return [float(str(given) == choice) for choice in self.choices]
+        if not isinstance(given, (int, float)):
+            return [0.0]  # it does not take part in this trial
+        number = math.log(given) if self.is_log and given > 0 else float(given)
+        return [(number - self.middle) / self.scale]
+
+
+class MemoryModel:
+    """Fitted to the peaks of some trials, in bytes."""
+
+    def __init__(self, params: Sequence[Params], peaks: Sequence[int]) -> None:
+        params, peaks = params[-_MOST:], peaks[-_MOST:]
+        self._columns = _columns(params)
+        x, y = self._matrix(params), np.log(np.maximum(np.asarray(peaks, dtype=float), 1.0))
+        self._n = len(peaks)
+        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(np.full(x.shape[1], 2.0), (0.3, 1e2)) + WhiteKernel(
+            1e-2, (1e-5, 1.0)
+        )
+        self._process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its limit: the parameter does not matter
+            self._process.fit(x, y)
+        self._width = max(_LEAST_WIDTH if self._n >= _ENOUGH else 3.0, _worst_left_out(self._process))
+
+    def bound(self, params: Params, card: int) -> int:
+        """Bytes that a trial with these parameters may be taken to need on a card of so many.
+
+        Where several share a card, what one takes too much another leaves: of k trials the errors add up to the root
+        of k times one's, so each needs that much less room beside what is expected of it.
+        """
+        mean, spread = self._process.predict(self._matrix([params]), return_std=True)
+        expected, error = float(mean[0]), self._width * max(float(spread[0]), _LEAST_SPREAD)
+        together = max(1.0, card / math.exp(min(expected + error, 60.0)))
+        return int(math.exp(min(expected + error / (math.sqrt(together) if self._n >= _ENOUGH else 1.0), 60.0)))
+
+    def _matrix(self, params: Sequence[Params]) -> NDArray[np.float64]:
+        rows = [[value for column in self._columns for value in column.values(one)] for one in params]
+        return np.asarray(rows, dtype=float).reshape(len(params), -1)
+
+
+def _columns(params: Sequence[Params]) -> list[_Column]:
+    """Those that vary; one of zeros where none does."""
+    columns = []
+    for name in sorted({name for one in params for name in one}):
+        given = [one[name] for one in params if name in one]
+        if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in given):
+            numbers = np.asarray(given, dtype=float)
+            is_log = bool((numbers > 0).all() and numbers.max() / numbers.min() > 4)
+            numbers = np.log(numbers) if is_log else numbers
+            columns.append(_Column(name, None, is_log, float(numbers.mean()), float(numbers.std()) or 1.0))
+        else:
+            columns.append(_Column(name, tuple(sorted({str(value) for value in given})), is_log=False))
+    return columns or [_Column("", None, is_log=False)]
+
+
+def _worst_left_out(process: GaussianProcessRegressor) -> float:
+    """How many standard deviations a trial was above what the others had told of it, at most."""
+    inverse = np.linalg.inv(process.L_ @ process.L_.T)
+    diagonal = np.diag(inverse)
+    above = process.alpha_.reshape(-1) / np.sqrt(diagonal)
+    return float(np.quantile(above, 1 - 1 / max(len(above), 2) if len(above) < 100 else 0.99))

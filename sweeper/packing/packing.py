@@ -1,0 +1,98 @@
+"""What a trial with `gpus: auto` holds: a whole card as long as nothing is known, then the share that it will need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sweeper.trial import Ended, Failure, Metered, Resources
+
+if TYPE_CHECKING:  # statistics are loaded once they are needed
+    from sweeper.packing.memory import MemoryModel
+
+Params = Mapping[str, object]
+
+FIRST = 4  # trials that are measured before any shares a card
+MARGIN = 1.01  # above what the model says: drivers give memory out in pages of 2 MiB
+_SETTLED = 0.25  # of the time of the longest trial: what a running one has by then is taken for its peak
+_FEW = 4 * FIRST  # as long as so few have ended, running ones count as well
+_REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
+_TOO_LARGE = 1.2  # how many cards a trial is thought to need that ran out of memory alone
+
+
+@dataclass
+class Packing:
+    """One sweep's knowledge of what its trials need. Told of trials that are not packed, it says nothing of them."""
+
+    card: int = 0  # bytes of the largest card
+    _held: dict[int, Resources] = field(default_factory=dict)  # what each trial was told to hold, last
+    _params: list[Params] = field(default_factory=list)
+    _peaks: list[int] = field(default_factory=list)
+    _running: dict[int, tuple[Params, int, float]] = field(default_factory=dict)  # peak so far, seconds
+    _longest_s: float = 0.0
+    _model: MemoryModel | None = None
+    _fitted: int = 0
+    _alone: set[int] = field(default_factory=set)  # trials that ran out of memory next to others
+
+    def need(self, number: int, params: Params, asked: Resources) -> Resources:
+        """What a trial is to hold: what it asks for, or if it is packed a card of its own, or bytes of one."""
+        if not asked.is_packed:
+            return asked
+        known = [*zip(self._params, self._peaks, strict=True), *self._settled()]
+        if number in self._alone or len(known) < FIRST or not self._peaks:
+            held = replace(asked, gpus=1.0)
+        else:
+            model = self._fit(known)
+            held = replace(asked, gpus=0.0, gpu_memory=int(model.bound(params, self.card) * MARGIN))
+        self._held[number] = held
+        return held
+
+    def heard(self, number: int, params: Params, event: Metered) -> None:
+        """What a running trial has had at its peak so far."""
+        if number in self._held and event.gpu_memory_basis == "processes":
+            self._running[number] = (params, event.peak_gpu_memory_bytes, float(event.step))
+
+    def learn(self, number: int, params: Params, ended: Ended) -> None:
+        """Take note of how a trial ended.
+
+        What ran out of memory next to others says nothing: it is measured when it runs alone. Nor does what was added
+        on a card that others use.
+        """
+        self._running.pop(number, None)
+        held = self._held.get(number)
+        if held is None:
+            return
+        if self.is_crowded_out(number, ended):
+            self._alone.add(number)
+        elif ended.failure == Failure.OOM:
+            self._add(params, int(self.card * _TOO_LARGE))
+        elif ended.values is not None and ended.peak_gpu_memory_bytes:
+            self._longest_s = max(self._longest_s, ended.runtime_s)
+            if ended.gpu_memory_basis == "processes" or held.gpus >= 1:
+                self._add(params, ended.peak_gpu_memory_bytes)
+
+    def is_crowded_out(self, number: int, ended: Ended) -> bool:
+        """Whether it ran out of memory next to others: it is then tried again alone, and is no infeasible point."""
+        held = self._held.get(number)
+        return ended.failure == Failure.OOM and held is not None and held.gpus < 1
+
+    def _fit(self, known: list[tuple[Params, int]]) -> MemoryModel:
+        from sweeper.packing.memory import MemoryModel
+
+        if self._model is None or len(known) >= self._fitted * _REFIT:
+            self._model = MemoryModel([params for params, _ in known], [peak for _, peak in known])
+            self._fitted = len(known)
+        return self._model
+
+    def _add(self, params: Params, peak: int) -> None:
+        if peak:
+            self._params.append(dict(params))
+            self._peaks.append(peak)
+
+    def _settled(self) -> list[tuple[Params, int]]:
+        """Running trials that have gone on long enough; only as long as few have ended."""
+        least_s = _SETTLED * self._longest_s
+        if not least_s or len(self._peaks) > _FEW:
+            return []
+        return [(params, peak) for params, peak, seconds in self._running.values() if peak and seconds >= least_s]

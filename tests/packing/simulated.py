@@ -1,0 +1,165 @@
+"""A sweep on cards in virtual time: trials as training on a GPU behaves, placed by `Room`, held by whatever is told.
+
+A trial takes most of its memory at once and the rest at its first validation; two runs of one differ a little. What
+passes a card's memory ends the trial that grew, as CUDA does.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from optuna.trial import TrialState
+
+from sweeper.launch.room import Offer, Place, Room
+from sweeper.packing import Packing
+from sweeper.trial import Ended, Failure, Metered, Resources
+
+GIB = 1 << 30
+AUTO = Resources(cpus=0.0, gpus=1.0, is_packed=True)
+_AT_ONCE = 0.8  # of the peak, from the beginning
+_VALIDATES_AT = 0.15  # of the time
+
+
+@dataclass(frozen=True)
+class Job:
+    params: dict[str, object]
+    peak: int
+    duration_s: float
+
+
+@dataclass
+class Outcome:
+    makespan_s: float = 0.0
+    oom: int = 0  # ends for want of memory next to others
+    runs: int = 0
+    infeasible: int = 0
+
+
+def network(rng: np.random.Generator, n: int, noise: float = 0.02) -> list[Job]:
+    """Trials of a network whose width, depth and batch size are swept, with two optimizers."""
+    jobs = []
+    while len(jobs) < n:
+        width = int(2 ** rng.uniform(8, 11))
+        depth, batch = int(rng.integers(2, 13)), int(2 ** rng.uniform(5, 8))
+        optimizer = str(rng.choice(["sgd", "adam"]))
+        weights = 4 * depth * width**2 * (2 if optimizer == "sgd" else 4)
+        activations = 4 * batch * depth * width * 4000
+        peak = (1.2 * GIB + weights + activations) * np.exp(rng.normal(0, noise))
+        if peak > 60 * GIB:
+            continue  # no card holds it
+        params = {"width": width, "depth": depth, "batch": batch, "optimizer": optimizer, "lr": float(rng.uniform())}
+        jobs.append(Job(params, int(peak) >> 21 << 21, float(rng.uniform(300, 900))))
+    return jobs
+
+
+@dataclass
+class _Running:
+    number: int
+    job: Job
+    need: Resources
+    places: tuple[Place, ...]
+    memory: int
+    card: tuple[str, int] | None
+    began: float = 0.0
+
+
+@dataclass
+class World:
+    """Cards, and trials in line for them."""
+
+    offers: Sequence[Offer]
+    jobs: Sequence[Job]
+    need: Callable[[int, Job], Resources]
+    ended: Callable[[_Running, Ended], bool]  # whether the trial is to be tried again
+    heard: Callable[[int, Job, int, float], None] = lambda *_: None
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def run(self) -> Outcome:
+        room = Room()
+        room.see(self.offers)
+        line = list(range(len(self.jobs)))
+        events: list[tuple[float, int, str, int]] = []
+        running: dict[int, _Running] = {}
+        now, ticket, head, of = 0.0, 0, None, -1
+        while line or running:
+            for one in running.values():
+                self.heard(one.number, one.job, one.memory, now - one.began)
+            while line:
+                if of != line[0]:
+                    head, of = self.need(line[0], self.jobs[line[0]]), line[0]
+                places = room.take(head)
+                if places is None:
+                    break
+                number, ticket = line.pop(0), ticket + 1
+                job, held = self.jobs[number], places[0].need
+                one = _Running(number, job, held, places, 0, (places[0].node, places[0].cards[0]), now)
+                running[ticket], of = one, -1
+                self.outcome.runs += 1
+                for moment, what in ((0.0, "starts"), (_VALIDATES_AT, "grows"), (1.0, "ends")):
+                    heapq.heappush(events, (now + moment * job.duration_s, ticket, what, number))
+            now, key, what, _ = heapq.heappop(events)
+            if (one := running.get(key)) is None:
+                continue
+            if what == "ends":
+                self._end(running.pop(key), room, line, None)
+                continue
+            one.memory = int(one.job.peak * (_AT_ONCE if what == "starts" else 1.0))
+            total = next(offer.gpu_memory for offer in self.offers if offer.node == one.places[0].node) or 0
+            if sum(other.memory for other in running.values() if other.card == one.card) > total:
+                self._end(running.pop(key), room, line, Failure.OOM)
+        self.outcome.makespan_s = now
+        return self.outcome
+
+    def _end(self, one: _Running, room: Room, line: list[int], failure: Failure | None) -> None:
+        room.give(one.places)
+        state = TrialState.FAIL if failure else TrialState.COMPLETE
+        peak = None if failure else one.job.peak
+        end = Ended(
+            "",
+            0,
+            0.0,
+            state,
+            None if failure else (1.0,),
+            failure,
+            runtime_s=one.job.duration_s,
+            peak_gpu_memory_bytes=peak,
+            gpu_memory_basis="processes",
+        )
+        if failure and one.need.gpus < 1:
+            self.outcome.oom += 1
+        if self.ended(one, end):
+            line.insert(0, one.number)
+        elif failure:
+            self.outcome.infeasible += 1
+
+
+def packed(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
+    """As `gpus: auto` does it."""
+    packing = Packing(max(offer.gpu_memory or 0 for offer in offers))
+
+    def ended(one: _Running, end: Ended) -> bool:
+        packing.learn(one.number, one.job.params, end)
+        return packing.is_crowded_out(one.number, end)
+
+    def heard(number: int, job: Job, memory: int, seconds: float) -> None:
+        event = Metered("", 0, 0.0, int(seconds), {}, memory, "processes", 0.0, None)
+        packing.heard(number, job.params, event)
+
+    return World(offers, jobs, lambda number, job: packing.need(number, job.params, AUTO), ended, heard).run()
+
+
+def offline(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
+    """With every peak known beforehand."""
+
+    def need(_: int, job: Job) -> Resources:
+        return Resources(cpus=0.0, gpus=0.0, gpu_memory=job.peak, is_packed=True)
+
+    return World(offers, jobs, need, lambda *_: False).run()
+
+
+def one_each(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
+    """A card for each trial."""
+    return World(offers, jobs, lambda *_: AUTO, lambda *_: False).run()
