@@ -31,9 +31,8 @@ print((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 20
 
 
 def packing() -> None:
-    print(
-        f"{'cards':>5} {'trials':>6} {'seed':>4} {'of known peaks':>14} {'against a card each':>19} {'out of memory':>13}"
-    )
+    titles = {"cards": 5, "trials": 6, "seed": 4, "of known peaks": 14, "against a card each": 19, "out of memory": 13}
+    print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
     for n_cards, n_trials in ((4, 400), (4, 1000), (8, 1000)):
         cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=80 * GIB)]
         for seed in range(3):
