@@ -12,6 +12,7 @@ from typing import Any
 from sweeper import study
 from sweeper.budget import Budget
 from sweeper.config.resolve import resolve
+from sweeper.config.resources import of_trial
 from sweeper.errors import ConfigError, NoDatabase
 from sweeper.forecast import Forecast, forecast
 from sweeper.history import FINISHED, History, SpanRow, TrialRow
@@ -41,6 +42,7 @@ class PlannedBranch:
     choices: Mapping[str, ParamValue]
     params: int
     overrides: tuple[str, ...]
+    resources: Resources  # of that trial
     runs: Runs | None  # of the branch alone
 
 
@@ -60,7 +62,6 @@ class Planned:
     left: int
     is_being_swept: bool
     budget: Budget
-    resources: Resources  # of each trial
     n_branches: int
     branches: tuple[PlannedBranch, ...]
     prospect: Prospect
@@ -68,12 +69,21 @@ class Planned:
     forecast: Forecast | None
 
     @property
+    def gpus(self) -> float:
+        """Cards that a trial holds: the mean over the branches."""
+        return sum(branch.resources.gpus * branch.resources.nodes for branch in self.branches) / len(self.branches)
+
+    @property
+    def cpus(self) -> float:
+        return sum(branch.resources.cpus * branch.resources.nodes for branch in self.branches) / len(self.branches)
+
+    @property
     def gpu_hours(self) -> float | None:
-        return None if self.forecast is None else self.forecast.held_s * self.resources.gpus / 3600
+        return None if self.forecast is None else self.forecast.held_s * self.gpus / 3600
 
     @property
     def cpu_hours(self) -> float | None:
-        return None if self.forecast is None else self.forecast.held_s * self.resources.cpus / 3600
+        return None if self.forecast is None else self.forecast.held_s * self.cpus / 3600
 
 
 def canary(name: str) -> str:
@@ -109,7 +119,6 @@ def plan(multirun: Multirun, inputs: Inputs, look: Callable[[], Prospect], has_c
         left=left,
         is_being_swept=past.is_being_swept,
         budget=inputs.budget,
-        resources=inputs.needs[0],
         n_branches=deciding(space).size(),
         branches=tuple(_composed(inputs, past)),
         prospect=prospect,
@@ -129,12 +138,14 @@ def _composed(inputs: Inputs, past: _Past) -> Iterator[PlannedBranch]:
     for branch in itertools.islice(branches(inputs.space), MOST_BRANCHES):
         overrides = inputs.space.overrides(branch.point)
         try:
-            resolve(inputs.composer.compose(overrides, 0, "0").config)
+            config = inputs.composer.compose(overrides, 0, "0").config
+            resolve(config)
+            resources = of_trial(config)
         except ConfigError as error:
             which = ", ".join(inputs.space.overrides(branch.choices)[len(inputs.space.fixed) :]) or "no choice"
             problems.append(f"a trial with {which} cannot be composed: {error}")
         else:
-            yield PlannedBranch(branch.choices, len(branch.point), overrides, past.runs_of(branch))
+            yield PlannedBranch(branch.choices, len(branch.point), overrides, resources, past.runs_of(branch))
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -30,6 +30,7 @@ def test_the_wheel_has_what_is_no_python_and_the_plugin(wheel: Path) -> None:
 
     assert "sweeper/conf/hydra/sweeper/sampler/tpe.yaml" in names
     assert "sweeper/conf/hydra/sweeper/pruner/median.yaml" in names
+    assert "sweeper/conf/hydra/sweeper/ray/cluster.yaml" in names
     assert {"sweeper/document/template/report.html", "sweeper/document/template/report.css"} < names
     assert any(name.startswith("sweeper/record/migrations/versions/") for name in names)
     assert "hydra_plugins/sweeper_plugin/plugin.py" in names

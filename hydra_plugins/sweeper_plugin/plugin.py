@@ -18,7 +18,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="sweeper", node=Setting
 
 
 class SweeperSearchPath(SearchPathPlugin):
-    """Adds the config groups that ship with sweeper: samplers and pruners."""
+    """Adds the config groups that ship with sweeper: samplers, pruners, clusters."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if "hydra/sweeper=sweeper" in sys.argv and (unknown := unknown_keys(sys.argv)):

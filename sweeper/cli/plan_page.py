@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sweeper import machine, text
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table
+from sweeper.launch.room import needs
 
 if TYPE_CHECKING:
     from sweeper.plan_request import PlanRequest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("branch"),
     Column("params", is_number=True, gives_way=1),
+    Column("holds", gives_way=3),
     Column("a run took", is_number=True),
     Column("runs", is_number=True, gives_way=2),
 )
@@ -45,14 +47,14 @@ def _headline(planned: Planned) -> str:
     if planned.forecast is None:
         return f"{text.count(planned.left, 'trial')}, for a time that is not known yet"
     words = f"{text.count(planned.left, 'trial')} in about {text.duration(planned.forecast.wall_s)}"
-    return words + (f", {planned.gpu_hours:.3g} GPU-hours" if planned.resources.gpus else "")
+    return words + (f", {planned.gpu_hours:.3g} GPU-hours" if planned.gpus else "")
 
 
 def _facts(planned: Planned) -> Iterator[tuple[str, str]]:
     yield "trials", _trials(planned)
     yield "record", text.printable(planned.storage)
     yield "space", _space(planned)
-    yield "each trial", f"{planned.resources.cpus:g} CPU, {planned.resources.gpus:g} GPU"
+    yield "each trial", " or ".join(dict.fromkeys(needs(branch.resources) for branch in planned.branches))
     yield "where", _where(planned)
     yield from (("", line) for line in _nodes(planned))
     yield "at once", text.count(planned.prospect.slots, "trial")
@@ -105,9 +107,9 @@ def _times(planned: Planned) -> Iterator[tuple[str, str]]:
     assert foretold is not None and runs is not None
     spread = f" ({text.duration(foretold.wall_low_s)} to {text.duration(foretold.wall_high_s)} in 8 of 10 draws)"
     yield "wall time", text.duration(foretold.wall_s) + (spread if len(runs.took_s) > 1 else "")
-    if planned.resources.gpus:
+    if planned.gpus:
         yield "GPU-hours", f"{planned.gpu_hours:.3g}"
-    yield "CPU time", text.duration(foretold.held_s * planned.resources.cpus)
+    yield "CPU time", text.duration(foretold.held_s * planned.cpus)
     each = f"{_mean(runs)} each on average"
     yield "rests on", f"{text.count(len(runs.took_s), 'finished trial')} of {text.printable(runs.study)}, {each}"
 
@@ -132,6 +134,7 @@ def _row(branch: PlannedBranch) -> tuple[str, ...]:
     return (
         " ".join(f"{text.printable(name)}={text.value(value)}" for name, value in branch.choices.items()),
         str(branch.params),
+        needs(branch.resources),
         MISSING if branch.runs is None else _mean(branch.runs),
         "0" if branch.runs is None else str(len(branch.runs.took_s)),
     )

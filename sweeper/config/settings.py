@@ -83,7 +83,9 @@ class Settings:
 
     _target_: str = "hydra_plugins.sweeper_plugin.plugin.Sweeper"
     _recursive_: bool = False  # sampler and pruner are built by us, the same way under Hydra 1.3 and 1.4
-    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "none"}])
+    defaults: list[Any] = field(
+        default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "none"}, {"ray": "local"}]
+    )
 
     sampler: Any = MISSING
     pruner: Any = MISSING

@@ -105,8 +105,8 @@ def running_cluster(address: str) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
     except (OSError, RuntimeError, ValueError) as error:
         raise LaunchError(
-            f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`, or leave "
-            "hydra.sweeper.ray.address out for a Ray of this sweep's own"
+            f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`; for one "
+            "with a token set RAY_AUTH_MODE=token; hydra/sweeper/ray=local is a Ray of this sweep's own"
         ) from error
     try:
         yield

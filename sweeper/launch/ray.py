@@ -89,13 +89,12 @@ class RayLauncher:
             node = local_node()
             self._look_at_cards(lambda: {node["NodeID"]: inventory.here()})
             return self._seen("this machine", [node], node["Resources"])
-        import ray
+        with self:
+            import ray  # now: joining sets what Ray's C++ side reads when it is imported
 
-        with running_cluster(self._address):
-            nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
             free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
             self._look_at_cards(inventory.of_cluster)
-            return self._seen(f"the Ray cluster at {self._address}", nodes, free)
+            return self._seen(f"the Ray cluster at {self._address}", self._nodes(), free)
 
     def _seen(self, where: str, nodes: Nodes, free: Mapping[str, float]) -> Prospect:
         self._check_room(nodes)

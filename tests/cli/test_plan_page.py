@@ -6,12 +6,13 @@ import pytest
 
 from sweeper.budget import Budget
 from sweeper.cli import plan_page
-from sweeper.config.settings import Resources
 from sweeper.forecast import forecast
 from sweeper.launch.prospect import Node, Prospect
 from sweeper.plan_request import PlanRequest, taken
 from sweeper.planning import Planned, PlannedBranch, Runs
+from sweeper.trial import Resources
 
+HALF = Resources(cpus=2.0, gpus=0.5)
 RUNS = Runs("digits", (60.0, 180.0))
 NEW = Planned(
     study="digits",
@@ -26,9 +27,8 @@ NEW = Planned(
     left=100,
     is_being_swept=False,
     budget=Budget(),
-    resources=Resources(cpus=2.0, gpus=0.5),
     n_branches=1,
-    branches=(PlannedBranch({}, 3, (), None),),
+    branches=(PlannedBranch({}, 3, (), HALF, None),),
     prospect=Prospect("the Ray cluster at a:1", (Node("one", 8.0, 4.0), Node("two", 8.0, 4.0)), 16.0, 8.0, 8),
     runs=None,
     forecast=None,
@@ -41,8 +41,8 @@ KNOWN = dataclasses.replace(
     forecast=forecast(RUNS.took_s, 60, 8),
     n_branches=2,
     branches=(
-        PlannedBranch({"model": "cnn"}, 3, (), Runs("digits", (180.0,))),
-        PlannedBranch({"model": "m\x1b[2Jlp"}, 2, (), None),
+        PlannedBranch({"model": "cnn"}, 3, (), HALF, Runs("digits", (180.0,))),
+        PlannedBranch({"model": "m\x1b[2Jlp"}, 2, (), HALF, None),
     ),
     budget=Budget(wall_time_s=60.0, plateau_trials=10),
     is_being_swept=True,
@@ -59,7 +59,7 @@ def test_without_a_run_on_record_no_time_is_claimed(capsys: pytest.CaptureFixtur
 
     assert page.startswith("digits: 100 trials, for a time that is not known yet\n")
     assert "100 of 100; the study is new" in page
-    assert "2 CPU, 0.5 GPU" in page
+    assert "0.5×GPU and 2 CPUs" in page
     assert "the Ray cluster at a:1: 16 CPU, 8 GPU\n" in page
     assert "--canary runs one trial" in page
     assert "branch" not in page
