@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweeper.history import BestRow, StudyRow
 
 _REPORTED = "objective"  # the metric that holds what training code gave to `sweeper.report`
+_OF_THE_MACHINE = "system/"  # metrics that the parent of a run measures
 
 
 def best(
@@ -48,11 +49,11 @@ def best(
 
 
 def best_table(study: StudyRow, rows: Sequence[BestRow], screen: Screen) -> Table:
-    """Trials side by side: values, every parameter that one of them has, every last metric."""
+    """Trials side by side: values, every parameter that one of them has, every last metric of the training's own."""
     objectives = study.objectives
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     metrics = [
-        name for name in dict.fromkeys(n for row in rows for n in row.metrics) if not _repeats(name, study, rows)
+        name for name in dict.fromkeys(n for row in rows for n in row.metrics) if not _is_left_out(name, study, rows)
     ]
     columns = (
         Column("trial"),
@@ -78,8 +79,10 @@ def _metric_title(metric: str, study: StudyRow) -> str:
     return f"last {shown}" if metric in study.metric_names else shown
 
 
-def _repeats(metric: str, study: StudyRow, rows: Sequence[BestRow]) -> bool:
-    """Whether a metric is an objective once more, with its values: logged under its name, or reported."""
+def _is_left_out(metric: str, study: StudyRow, rows: Sequence[BestRow]) -> bool:
+    """Whether a metric is an objective once more, logged under its name or reported, or the machine's."""
+    if metric.startswith(_OF_THE_MACHINE):
+        return True
     if metric not in study.metric_names and metric != _REPORTED:
         return False
     i = study.metric_names.index(metric) if metric in study.metric_names else 0

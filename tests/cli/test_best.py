@@ -88,3 +88,11 @@ def test_a_metric_under_the_objectives_name_is_shown_where_it_differs(sweeper: S
     written.our_tables()
     written.run("s", 0, curves={"acc": [0.8]})
     assert sweeper("best", "s").out.splitlines()[0].split()[-2:] == ["last", "acc"]
+
+
+def test_what_was_measured_of_the_machine_is_no_column(sweeper: Sweeper, written: Written) -> None:
+    add(written.study("s"), 1.0)
+    written.our_tables()
+    written.run("s", 0, curves={"loss": [0.5], "system/gpu_utilization": [0.9]})
+    assert "loss" in (shown := sweeper("best", "s").out) and "system/" not in shown
+    assert set(sweeper("best", "s", "--json").json[0]["metrics"]) == {"loss", "system/gpu_utilization"}
