@@ -234,7 +234,9 @@ def measure_readers(url: str, folder: Path) -> None:
     sweep_once(folder, swept, "first", 3)
     found: list[tuple[float, float]] = []
     took: list[float] = []
-    with serving(swept) as (origin, _):
+    shares = []
+    with serving(swept) as (origin, process):
+        server = psutil.Process(process.pid)
         for i in range(ROUNDS):
             alone = sweep_once(folder, swept, f"alone-{i}", SWEEP_TRIALS)
             name = f"read-{i}"
@@ -242,7 +244,9 @@ def measure_readers(url: str, folder: Path) -> None:
             readers = [threading.Thread(target=read, args=(origin, name, over, took)) for _ in range(READERS)]
             for reader in readers:
                 reader.start()
+            began, idle = time.perf_counter(), sum(server.cpu_times()[:2])
             beside = sweep_once(folder, swept, name, SWEEP_TRIALS)
+            shares.append((sum(server.cpu_times()[:2]) - idle) / (time.perf_counter() - began))
             over.set()
             for reader in readers:
                 reader.join()
@@ -252,6 +256,7 @@ def measure_readers(url: str, folder: Path) -> None:
     errors = sum(one < 0 for one in took)
     answers = sorted(one for one in took if one >= 0)
     print(f"  {len(answers):,} answers, median {statistics.median(answers) * 1e3:.0f} ms, {errors} errors")
+    print(f"  the server took {statistics.median(shares):.1%} of a core while they read")
     print(f"  trials/s with readers / alone: {ratio:.3f} (target ≥ 0.95: {'reached' if ratio >= 0.95 else 'MISSED'})")
 
 
