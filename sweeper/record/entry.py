@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from sweeper.errors import LaunchError, NotFound, StorageError
 from sweeper.record.alive import clock
@@ -17,7 +17,7 @@ from sweeper.record.kept_rows import KeptRows
 from sweeper.record.lease import LEASE_S, Holder, bury, holders, lost
 from sweeper.record.optuna_rows import OptunaRows, studies, to_epoch, trials
 from sweeper.record.run_rows import RunRows, json_text, text
-from sweeper.record.statement import insert_if_absent
+from sweeper.record.statement import compiled, insert_if_absent
 from sweeper.record.tables import OF_RUNS, code, runs, sweeps
 from sweeper.trial import (
     Captured,
@@ -34,6 +34,10 @@ from sweeper.trial import (
 )
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
+
+_ATTEMPTS = select(runs.c.id, runs.c.attempt, runs.c.state, runs.c.created_at).where(
+    runs.c.study == bindparam("study"), runs.c.number == bindparam("number")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +148,9 @@ class RunOpened:
 
     def _clear_the_way(self, batch: Batch) -> None:
         row, connection = self.columns, batch.connection
-        of_trial = (runs.c.study == row["study"]) & (runs.c.number == row["number"])
-        known = select(runs.c.id, runs.c.attempt, runs.c.state, runs.c.created_at).where(of_trial)
-        for run_id, attempt, state, created_at in connection.execute(known).all():
+        trial = {"study": row["study"], "number": row["number"]}
+        known = compiled(connection.dialect.name, _ATTEMPTS).run(connection, trial)
+        for run_id, attempt, state, created_at in known.fetchall():
             if attempt >= row["attempt"]:
                 self._clear_leftover(batch, run_id, attempt, created_at)
             elif state == TrialState.RUNNING.name:

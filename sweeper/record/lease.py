@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from sweeper.errors import Superseded
 from sweeper.record.alive import clock, is_alive
 from sweeper.record.batch import Batch, Blind
+from sweeper.record.statement import compiled
 from sweeper.record.tables import runs, sweeps
 from sweeper.trial import Failure
 
 LEASE_S = 30.0  # how long a driver counts as alive without a sign
 BEAT_S = 5.0  # how often it gives one
 
+_END = select(sweeps.c.ended_at).where(sweeps.c.sweep == bindparam("sweep")).with_for_update(read=True)
 _COLUMNS = (
     *(sweeps.c.sweep, sweeps.c.folder, sweeps.c.user, sweeps.c.host, sweeps.c.pid, sweeps.c.process),
     *(sweeps.c.started_at, sweeps.c.ended_at, sweeps.c.lease_until, sweeps.c.n_trials),
@@ -73,9 +75,8 @@ def lost(why: str, now: float) -> dict[str, object]:
 
 def check_held(connection: Connection, sweep: str) -> None:
     """Raise Superseded unless the sweep still has its driver; nobody ends it before this transaction does."""
-    query = select(sweeps.c.ended_at).where(sweeps.c.sweep == sweep).with_for_update(read=True)
-    row: RowMapping | None = connection.execute(query).mappings().one_or_none()
-    if row is None or row["ended_at"] is not None:
+    row = compiled(connection.dialect.name, _END).run(connection, {"sweep": sweep}).fetchone()
+    if row is None or row[0] is not None:
         raise superseded(sweep)
 
 

@@ -18,13 +18,14 @@ from sweeper.record.batch import Batch
 from sweeper.record.change import Child, Claim, Claimed, LateState, Moved, State
 from sweeper.record.lease import check_held
 from sweeper.record.optuna_rows import OptunaRows, studies, trial_system_attrs, trials
+from sweeper.record.statement import compiled
 from sweeper.record.tables import sweeps
 
 OWNER = "sweeper:sweep"
 NOBODY_EVER = ""  # owns the trials that were made without a driver, by Optuna's own means
 
 _OWNER = select(trial_system_attrs.c.value_json).where(
-    trial_system_attrs.c.trial_id == bindparam("trial"), trial_system_attrs.c.key == OWNER
+    trial_system_attrs.c.trial_id == bindparam("trial"), trial_system_attrs.c.key == bindparam("key")
 )
 _RUNNING = (
     select(trials.c.trial_id, trials.c.number, trial_system_attrs.c.value_json)
@@ -147,8 +148,11 @@ class _Owners:
 
     def of(self, trial_id: int) -> str | None:
         if trial_id not in self._names:
-            text = self._connection.execute(_OWNER, {"trial": trial_id}).scalar()
-            self._names[trial_id] = NOBODY_EVER if text is None else json.loads(text)
+            owner = compiled(self._connection.dialect.name, _OWNER).run(
+                self._connection, {"trial": trial_id, "key": OWNER}
+            )
+            row = owner.fetchone()
+            self._names[trial_id] = NOBODY_EVER if row is None else json.loads(row[0])
         return self._names[trial_id]
 
     def now(self, trial_id: int, sweep: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -84,6 +85,12 @@ class Sql:
             raw(connection).execute(self.text, rows[0])
         elif rows:
             raw(connection).cursor().executemany(self.text, rows)
+
+
+@functools.cache
+def compiled(dialect: str, statement: ClauseElement) -> Sql:
+    """A statement of a module, compiled at its first use."""
+    return Sql(dialect, statement)
 
 
 class UpsertOfMany:
