@@ -16,6 +16,7 @@ from sweeper.record.batch import Batch, Blind
 from sweeper.record.kept_rows import KeptRows
 from sweeper.record.lease import LEASE_S, Holder, bury, holders, lost
 from sweeper.record.optuna_rows import OptunaRows, studies, to_epoch, trials
+from sweeper.record.owner import check_not_gone
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import compiled, insert_if_absent
 from sweeper.record.tables import OF_RUNS, code, runs, sweeps
@@ -142,6 +143,7 @@ class RunOpened:
         run = str(self.columns["run"])
         part = batch.part(RunRows)
         if run not in part.ids:
+            check_not_gone(batch.connection, self.columns)
             self._clear_the_way(batch)
             statement = insert(runs).returning(runs.c.id)
             part.ids[run] = batch.connection.execute(statement, dict(self.columns)).scalar_one()

@@ -7,6 +7,7 @@ trials went to another, finds that it can no longer end them, give them back or 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +27,16 @@ NOBODY_EVER = ""  # owns the trials that were made without a driver, by Optuna's
 
 _OWNER = select(trial_system_attrs.c.value_json).where(
     trial_system_attrs.c.trial_id == bindparam("trial"), trial_system_attrs.c.key == bindparam("key")
+)
+_OWNER_OF_NAMED = (
+    select(trial_system_attrs.c.value_json)
+    .join(trials, trials.c.trial_id == trial_system_attrs.c.trial_id)
+    .join(studies, studies.c.study_id == trials.c.study_id)
+    .where(
+        studies.c.study_name == bindparam("study"),
+        trials.c.number == bindparam("number"),
+        trial_system_attrs.c.key == bindparam("key"),
+    )
 )
 _RUNNING = (
     select(trials.c.trial_id, trials.c.number, trial_system_attrs.c.value_json)
@@ -57,6 +68,14 @@ def orphans(connection: Connection, study: str) -> list[Orphan]:
     unended = select(sweeps.c.sweep).where(sweeps.c.study == study, sweeps.c.ended_at.is_(None))
     driven = set(connection.execute(unended).scalars())
     return [trial for trial in running if trial.owner not in driven]
+
+
+def check_not_gone(connection: Connection, run: Mapping[str, object]) -> None:
+    """Raise Superseded where the trial of a run that is to begin, by the columns of its row, is another driver's."""
+    named = {"study": run["study"], "number": run["number"], "key": OWNER}
+    row = compiled(connection.dialect.name, _OWNER_OF_NAMED).run(connection, named).fetchone()
+    if row is not None and json.loads(row[0]) != run["sweep"]:
+        raise Superseded(f"trial {run['number']} went to another driver before its run began here")
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,20 @@ def test_who_was_superseded_writes_no_state_claims_nothing_and_hears_of_it(stora
     assert (trial.values, trial.system_attrs["attempt"]) == ([2.0], 2)
 
 
+def test_a_run_does_not_begin_whose_trial_went_to_another_meanwhile(storage: Storage, other: Storage) -> None:
+    record = Record(storage)
+    record.sweep_opened(make_sweep(sweep=FIRST, process=ELSEWHERE)).result()
+    trial_id = claim(storage) or 0
+    expire(storage, FIRST)
+    late = Record(other)
+    late.sweep_opened(make_sweep(sweep=SECOND)).result()
+    assert other.adopt_trial(trial_id, FIRST)
+    with pytest.raises(Superseded):
+        record.run_opened(FIRST, make_spec()).result()
+    late.run_opened(SECOND, make_spec(run="b" * 32)).result()
+    assert [row["sweep"] for row in rows(storage, runs)] == [SECOND]
+
+
 def test_of_two_heirs_one_adopts(storage: Storage, other: Storage) -> None:
     Record(storage).sweep_opened(make_sweep(sweep=FIRST)).result()
     Record(other).sweep_joined(make_sweep(sweep=SECOND)).result()

@@ -59,6 +59,7 @@ def test_how_to_open_the_same_in_optuna_dashboard(written: Written) -> None:
 @contextmanager
 def serving(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """The command, with the link that it printed and what it printed before."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
     process = subprocess.Popen(
         [sys.executable, "-m", "sweeper.cli", "ui", "--port", "0", *arguments],
         env={**os.environ, "SWEEPER_STORAGE": url},
@@ -66,6 +67,7 @@ def serving(url: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], 
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stdout
     try:
         said = ""
