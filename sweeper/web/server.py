@@ -32,10 +32,10 @@ def serve(storage: str, artifacts: str | None, host: str, port: int | None, name
     taken: int = listening.getsockname()[1]
     known = [*names, *([] if _is_address(host) else [host]), *_own_names(host)]
     site = create_site(source, secret, hosts=known, port=taken)
-    for line in _announced(source, host, taken, secret):
-        print(line, flush=True)
     if not _is_local(host):
         print(_WARNING.format(host=printable(host)), file=sys.stderr, flush=True)
+    for line in _announced(source, host, taken, secret):
+        print(line, flush=True)
     config = uvicorn.Config(
         site,
         log_level="warning",
