@@ -255,7 +255,10 @@ class Sweep:
                 await asyncio.wrap_future(self.record.heard([ended]))
                 return ended
             async for events in slot.run(spec):
-                self.record.heard_soon(events)  # durable once the study is told what the trial came to
+                if isinstance(events[-1], Ended):
+                    self.record.heard_soon(events)  # durable once the study is told what the trial came to
+                else:
+                    self.record.heard(events)
                 for event in events:
                     self.watcher.heard(spec, event)
                     self._heed(asked, event)
