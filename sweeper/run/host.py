@@ -93,7 +93,7 @@ class Host:
                         return
         except (EOFError, OSError):
             self.close()
-            journal = seal(spec.folder, spec.run, Failure.CRASHED, "the trial's parent process was killed")
+            journal = seal(spec.folder, spec.run, Failure.LOST, "the trial's parent process was killed")
             yield tuple(journal[heard:])
         finally:
             self._is_underway, self._early_stop = False, None

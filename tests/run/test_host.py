@@ -125,7 +125,7 @@ def test_threads_of_numpy_do_not_keep_an_app_from_being_forked(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_killed_zygote_is_a_crash_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path) -> None:
     launcher = HostLauncher(apps.ends, Isolation.PROCESS)
     specs = [
         End("leaks_and_waits", None, None).spec(tmp_path, 0),
@@ -151,7 +151,7 @@ def test_a_killed_zygote_is_a_crash_and_leaves_nothing(tmp_path: Path) -> None:
 
     assert isinstance(lost, Ended)
     assert isinstance(next_one, Ended)
-    assert (lost.failure, lost.error) == (Failure.CRASHED, "the trial's parent process was killed")
+    assert (lost.failure, lost.error) == (Failure.LOST, "the trial's parent process was killed")
     assert next_one.state == TrialState.COMPLETE
 
 
