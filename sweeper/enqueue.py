@@ -15,17 +15,19 @@ from sweeper.space import Space
 
 def enqueue(study: optuna.Study, points: Sequence[object], space: Space) -> None:
     """Put known points in line before the sampler's own; the same point is not put there twice."""
-    problems = []
+    problems: list[str] = []
+    sound: list[Mapping[Any, Any]] = []
     for point in points:
         if not isinstance(point, Mapping):
             problems.append(f"hydra.sweeper.enqueue: {point!r} is no mapping of parameters to values")
             continue
         found = misfits(point, space.distributions, space.expressions)
         problems += [f"hydra.sweeper.enqueue: {text}" for text in found]
+        sound.append(point)
     if problems:
         raise ConfigError("\n".join(problems))
-    for point in points:
-        study.enqueue_trial(dict(point), skip_if_exists=True)  # type: ignore[call-overload]
+    for point in sound:
+        study.enqueue_trial(dict(point), skip_if_exists=True)
 
 
 def misfits(

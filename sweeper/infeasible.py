@@ -47,10 +47,10 @@ def in_view(pruner: BasePruner) -> BasePruner:
 
         def bracket(study: Study, bracket_id: int) -> Study:
             of_bracket = made(study, bracket_id)
-            of_bracket._get_trials = study._get_trials  # type: ignore[method-assign]
+            of_bracket._get_trials = study._get_trials  # type: ignore[method-assign]  # the copy has no hook
             return of_bracket
 
-        pruner._create_bracket_study = bracket  # type: ignore[method-assign]
+        pruner._create_bracket_study = bracket  # type: ignore[method-assign]  # nor has the pruner
     return pruner
 
 

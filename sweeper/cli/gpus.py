@@ -94,7 +94,7 @@ def _watch(look: Looking, storage: str, asked: Form) -> None:
             looks = look()
             shown = rich_table(fit(_table(looks, _trials(storage)), live.console.width))
             live.update(Group(shown, *_remarks(looks)), refresh=True)
-            time.sleep(_EVERY_S)
+            time.sleep(_EVERY_S)  # cards tell nobody when something changes
 
 
 def _trials(storage: str) -> Mapping[str, Sequence[str]]:

@@ -42,15 +42,21 @@ def launch(
     ] = False,
 ) -> None:
     """Launch a sweep, or finish one that was interrupted."""
-    flags = {
+    flags = shared_flags(n_trials, n_jobs, study, storage, inline=inline) | {"join": "true" if join else None}
+    become(script, flags, overrides or [], PlanRequest().variables() if plan else {})
+
+
+def shared_flags(
+    n_trials: int | None, n_jobs: int | None, study: str | None, storage: str | None, *, inline: bool
+) -> dict[str, object]:
+    """The options that launching and planning share, as values of `hydra.sweeper`; None where one is not given."""
+    return {
         "n_trials": n_trials,
         "n_jobs": n_jobs,
         "study_name": quoted(study),
         "storage": quoted(storage),
         "launcher": "inline" if inline else None,
-        "join": "true" if join else None,
     }
-    become(script, flags, overrides or [], PlanRequest().variables() if plan else {})
 
 
 def become(

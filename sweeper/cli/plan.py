@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sweeper.cli.launch import Inline, Jobs, Overrides, Script, StorageUrl, StudyName, Trials, become, quoted
+from sweeper.cli.launch import Inline, Jobs, Overrides, Script, StorageUrl, StudyName, Trials, become, shared_flags
 from sweeper.cli.option import Json
 from sweeper.plan_request import PlanRequest
 
@@ -25,11 +25,5 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say what a launch would do: trials, branches, room for them, time and GPU-hours. Starts nothing."""
-    flags = {
-        "n_trials": n_trials,
-        "n_jobs": n_jobs,
-        "study_name": quoted(study),
-        "storage": quoted(storage),
-        "launcher": "inline" if inline else None,
-    }
+    flags = shared_flags(n_trials, n_jobs, study, storage, inline=inline)
     become(script, flags, overrides or [], PlanRequest(json, canary).variables())

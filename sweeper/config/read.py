@@ -17,8 +17,8 @@ def read(node: DictConfig) -> Settings:
     own._set_parent(node._get_parent())
     plain: Any = OmegaConf.to_container(own, resolve=True)  # what a trial holds, its own config says
     known = {name: plain[name] for name in Settings.__dataclass_fields__ if name in plain}
-    typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), known))
-    settings: Settings = typed  # type: ignore[assignment]
+    typed: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Settings), known))
+    settings: Settings = typed
     if problems := list(_problems(settings)):
         raise ConfigError("\n".join(problems))
     return settings

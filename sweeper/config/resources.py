@@ -22,8 +22,8 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 
 def depend_on_the_trial(node: DictConfig) -> bool:
     """Whether trials may hold different things: something stands there that only their configs say."""
-    raw = OmegaConf.to_container(node, resolve=False)
-    return "${" in str(raw) or _word(dict(raw).get("gpus")) == AUTO  # type: ignore[arg-type]
+    raw: Any = OmegaConf.to_container(node, resolve=False)
+    return "${" in str(raw) or _word(raw.get("gpus")) == AUTO
 
 
 def of_trial(config: DictConfig) -> Resources:

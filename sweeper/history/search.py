@@ -194,7 +194,7 @@ class Search:
                 hits = [i for i, choice in enumerate(distribution.choices) if holds(choice, sign, value)]
                 parts.append(here & p.c.param_value.in_(hits))
             elif is_number(value) and sign in OPERATORS:
-                parts.append(here & OPERATORS[sign](p.c.param_value, float(value)))  # type: ignore[arg-type]
+                parts.append(here & OPERATORS[sign](p.c.param_value, float(value)))
         return or_(*parts)
 
     def _config(self, key: str, sign: str, value: Value) -> ColumnElement[bool]:

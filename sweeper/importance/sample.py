@@ -156,7 +156,7 @@ def _narrowed(factor: Factor, kept: NDArray[np.bool_]) -> Factor:
     values = factor.scale.values_at(active)
     scale = _spanned(factor.scale, active, values)
     moved = positions.copy()
-    moved[~np.isnan(positions)] = scale.place(values) if scale.size > 1 else 0.0  # type: ignore[arg-type]
+    moved[~np.isnan(positions)] = scale.place(values) if scale.size > 1 else 0.0  # type: ignore[arg-type]  # of the scale's own kind
     return replace(factor, scale=scale, positions=moved)
 
 

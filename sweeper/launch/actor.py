@@ -57,7 +57,7 @@ class SlotActor:
 
         with socket.socket() as free:
             free.bind(("", 0))
-            own: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+            own: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray has no type there
             return own, free.getsockname()[1]
 
     async def begin(self, spec: TrialSpec, patience_s: float) -> tuple[Event, ...]:
