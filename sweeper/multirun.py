@@ -126,14 +126,16 @@ def _run(
 
     with contextlib.ExitStack() as undo:
         launcher = _launcher(multirun, prepared, prepared.code.snapshot, prepared.uuid, say)
-        adopted = adopt(launcher, opened, record, undo)
+        if launcher.outlives_drivers:  # there is nothing to start, and what its slots hold comes before take_over
+            undo.enter_context(launcher)
+        adopted = adopt(launcher, opened, record)
         take_over(opened, record)
         enqueue(opened, settings.enqueue, prepared.space)
         study = Study(opened, _suggest(multirun, prepared), n_trials)
         undo.callback(study.close)
         display = display_for(prepared.study_name, objective.directions, n_trials, opened.get_trials(deepcopy=False))
         undo.callback(display.closed)
-        if adopted is None:
+        if not launcher.outlives_drivers:
             display.notice("starting Ray" if settings.launcher == "ray" else "")
             undo.enter_context(launcher)
         sweep = Sweep(
@@ -148,16 +150,22 @@ def _run(
             brake=brake,
             attempts=prepared.attempts,
             lost=LostAttempts(written),
-            adopted=adopted or {},
             n_jobs=settings.n_jobs,
         )
+        sweep.adopt(adopted)
+
+        async def reap() -> int:
+            found = await study.within(lambda: adopt(launcher, opened, record))
+            sweep.adopt(found)
+            return len(found) + await study.within(lambda: take_over(opened, record))
+
         desk = Desk(
             study=prepared.study_name,
             uuid=prepared.uuid,
             record=record,
             sweep=sweep,
             target=study,
-            reap=lambda: study.within(lambda: take_over(opened, record)),
+            reap=reap,
             rhythm=Rhythm(LEASE_S, BEAT_S, look_s=1.0),
         )
         undo.enter_context(interruption.pulling(brake))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,10 +51,10 @@ class Sweep:
     brake: Brake
     attempts: Attempts = field(default_factory=Attempts)
     lost: LostAttempts = field(default_factory=LostAttempts)
-    adopted: dict[Slot, Adopted] = field(default_factory=dict)  # by the slot that the launcher is going to offer
     n_jobs: int | None = None  # most trials at once; None: one for each slot
     packing: Packing = field(default_factory=Packing)  # with `gpus: auto`, what trials turn out to need
     _running: dict[int, _Running] = field(default_factory=dict)
+    _adopted: dict[Slot, Adopted] = field(default_factory=dict)  # by the slot that the launcher is going to offer
     _killed: set[str] = field(default_factory=set)  # runs
     _slots: int = 0
     _busy: int = 0  # slots that have a trial, or are asking for one
@@ -89,6 +89,12 @@ class Sweep:
         self.launcher.resize(n_jobs)
         self._wake()
 
+    def adopt(self, found: Mapping[Slot, Adopted]) -> None:
+        """Hear trials to their end that run in slots of dead drivers; these slots are the sweep's from then on."""
+        self._adopted.update(found)
+        self._busy += len(found)
+        self.launcher.adopt(found)
+
     async def kill(self, number: int, why: str) -> bool:
         """End a running trial for good, as failed; False where it does not run here."""
         running = self._running.get(number)
@@ -102,7 +108,6 @@ class Sweep:
     async def conduct(self) -> None:
         """Keep every slot busy until nothing is left to do."""
         self._began = asyncio.get_running_loop().time()
-        self._busy = len(self.adopted)
         stopper = asyncio.create_task(self._stop_when_told())
         try:
             async with asyncio.TaskGroup() as group:
@@ -129,7 +134,7 @@ class Sweep:
 
     async def _serve(self, slot: Slot) -> None:
         """Keep one slot busy, for as long as it is wanted."""
-        if (adopted := self.adopted.pop(slot, None)) is not None:
+        if (adopted := self._adopted.pop(slot, None)) is not None:
             on_record = self.record.run_adopted(self.uuid, adopted.spec.run)
             await self._see_to(adopted.asked, self._follow(slot, adopted.asked, adopted.spec, on_record))
         await slot.ready()

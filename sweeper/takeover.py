@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import optuna
 from optuna.trial import TrialState
@@ -24,23 +24,25 @@ _INTERRUPTED = {Failure.LOST, Failure.STOPPED}  # no fault of the trial's
 LOST = "its driver died; the trial goes back in line"
 
 
-def adopt(launcher: Launcher, study: AskTellStudy, record: Record, undo: ExitStack) -> dict[Slot, Adopted] | None:
-    """Take over the trials that run on in slots of dead drivers; None, and the launcher is not entered, if none can.
+def adopt(launcher: Launcher, study: AskTellStudy, record: Record) -> dict[Slot, Adopted]:
+    """Take over the trials that run on in slots of dead drivers, for the launcher's `adopt`.
 
-    Whatever else these slots hold ends.
+    What other living drivers have taken over is theirs. Whatever else these slots hold ends.
     """
-    if not launcher.outlives_drivers:
-        return None
-    undo.enter_context(launcher)
+    slots = launcher.orphaned(record.ended_sweeps(study.study_name)) if launcher.outlives_drivers else []
+    if not slots:
+        return {}
     orphans = {orphan.number: orphan for orphan in record.orphans(study.study_name)}
+    driven = record.driven(study.study_name)  # read later: who is in neither is nobody's any more
     found: dict[Slot, Adopted] = {}
-    for slot, held in launcher.adopt(record.ended_sweeps(study.study_name)):
+    for slot, held in slots:
         orphan = orphans.get(held.number)
         run = record.last_run(study.study_name, held.number)
-        if orphan is None or run is None or run.run != held.run:
+        if orphan is not None and run is not None and run.run == held.run:
+            if study.storage.adopt_trial(orphan.trial_id, orphan.owner):
+                found[slot] = Adopted(asked(study, optuna.Trial(study, orphan.trial_id)), held)
+        elif held.number not in driven:
             slot.forget()
-        elif study.storage.adopt_trial(orphan.trial_id, orphan.owner):
-            found[slot] = Adopted(asked(study, optuna.Trial(study, orphan.trial_id)), held)
     return found
 
 

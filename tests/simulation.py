@@ -8,7 +8,7 @@ import itertools
 import tempfile
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,8 +102,11 @@ class SimulatedLauncher:
 
     outlives_drivers = False
 
-    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+    def orphaned(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
         return []
+
+    def adopt(self, slots: Iterable[Slot]) -> None:
+        raise AssertionError(f"{slots} cannot have outlived anybody")
 
     def __enter__(self) -> Self:
         return self

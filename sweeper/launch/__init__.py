@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from typing import Any, Protocol, Self, TypeVar
 
 from sweeper.trial import Event, Failure, TrialSpec
@@ -53,11 +53,15 @@ class Launcher(Protocol):
         """Whether its slots, and the trials in them, go on when the driver dies."""
         ...
 
-    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
-        """Take over the slots that hold trials of these sweeps, whose drivers are gone; `slots` offers them too.
+    def orphaned(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        """The slots that hold trials of these sweeps, whose drivers are gone; idle ones are given back.
 
         `run` with that trial's spec hears it from its first event on.
         """
+        ...
+
+    def adopt(self, slots: Iterable[Slot]) -> None:
+        """Take over slots that were orphaned; `slots` offers them too."""
         ...
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:

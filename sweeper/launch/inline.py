@@ -8,7 +8,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, Self
 
@@ -66,8 +66,11 @@ class InlineLauncher:
         thread.join()
         return result.result()
 
-    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+    def orphaned(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
         return []
+
+    def adopt(self, slots: Iterable[Slot]) -> None:
+        pass  # there are none
 
     async def slots(self) -> AsyncIterator[InlineSlot]:
         yield InlineSlot(self._app, self._work.put, self._after_trial)

@@ -12,7 +12,17 @@ import contextlib
 import itertools
 import math
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Self
 
 from sweeper.errors import LaunchError
@@ -66,6 +76,7 @@ class RayLauncher:
         self._memories: dict[str, int] = {}  # bytes of a node's smallest card, where it matters
         self._berths: Berths | None = None
         self._is_warned = False
+        self._adopted: asyncio.Queue[Slot] = asyncio.Queue()  # those that `slots` has still to offer
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -117,8 +128,8 @@ class RayLauncher:
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
 
-    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
-        """Take over the slots that hold trials of these sweeps, whose drivers are gone; idle ones are given back."""
+    def orphaned(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+        """The slots that hold trials of these sweeps, whose drivers are gone; idle ones are given back."""
         import ray
 
         found: list[tuple[Slot, TrialSpec]] = []
@@ -130,23 +141,30 @@ class RayLauncher:
                 if held is None:
                     slot.kill()
                 else:
-                    self._slots.append(slot)
                     found.append((slot, held))
         return found
+
+    def adopt(self, slots: Iterable[Slot]) -> None:
+        for slot in slots:
+            if isinstance(slot, RaySlot):
+                self._slots.append(slot)
+            self._adopted.put_nowait(slot)
 
     def resize(self, n_jobs: int) -> None:
         self._n_jobs = n_jobs  # `slots` looks every few seconds
 
     async def slots(self) -> AsyncIterator[Slot]:
         """Those that were adopted, those that the cluster has room for, and more when nodes join it."""
-        for slot in self._slots:
-            yield slot
         self._look_at_cards(inventory.of_cluster)
         self._check_room(self._nodes())
-        async for further in self._roving() if self._packing is not None else self._alike():
-            yield further
+        async with (
+            contextlib.aclosing(self._roving() if self._packing is not None else self._alike()) as further,
+            contextlib.aclosing(_either(self._adopted, further)) as found,
+        ):
+            async for slot in found:
+                yield slot
 
-    async def _roving(self) -> AsyncIterator[Slot]:
+    async def _roving(self) -> AsyncGenerator[Slot]:
         """One more whenever all that there are have found room for their trials."""
         line = Line(lambda: self._offers(self._nodes()))
         line.see()
@@ -166,7 +184,7 @@ class RayLauncher:
                 count += 1
                 yield RovingSlot(self._berths, release)
 
-    async def _alike(self) -> AsyncIterator[RaySlot]:
+    async def _alike(self) -> AsyncGenerator[Slot]:
         ready: asyncio.Queue[RaySlot | LaunchError] = asyncio.Queue()
         waiting: set[asyncio.Task[None]] = set()
         try:
@@ -231,6 +249,23 @@ class RayLauncher:
         while fits < most and room.take(self._needs[0]) is not None:
             fits += 1
         return fits
+
+
+async def _either(queue: asyncio.Queue[Slot], further: AsyncIterator[Slot]) -> AsyncGenerator[Slot]:
+    """What comes from either; the queue first."""
+    sources: list[Callable[[], Awaitable[Slot]]] = [queue.get, further.__anext__]
+    waiting = [asyncio.ensure_future(source()) for source in sources]
+    try:
+        while True:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            which = next(number for number, one in enumerate(waiting) if one.done())
+            slot = waiting[which].result()
+            waiting[which] = asyncio.ensure_future(sources[which]())
+            yield slot
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
 
 
 async def _when_ready(slot: RaySlot, ready: asyncio.Queue[RaySlot | LaunchError]) -> None:

@@ -35,7 +35,7 @@ from sweeper.record.entry import (
 )
 from sweeper.record.lease import Beat, Bury
 from sweeper.record.outage import Health
-from sweeper.record.owner import Orphan, orphans
+from sweeper.record.owner import Orphan, driven, orphans
 from sweeper.record.request import Answered, open_requests
 from sweeper.record.run_rows import text
 from sweeper.record.spool import taken_in
@@ -183,6 +183,10 @@ class Record:
         for sweep, folder in self._storage.ask(lambda connection: ended_sweeps(connection, study)):
             self.take_in(_spool_of(folder, sweep))
         return self._storage.ask(lambda connection: orphans(connection, study))
+
+    def driven(self, study: str) -> set[int]:
+        """The numbers of the study's RUNNING trials whose sweep has not ended."""
+        return self._storage.ask(lambda connection: driven(connection, study))
 
     def take_in(self, spool: Path) -> None:
         """Write what a driver that is gone left in a spool; one that is alive keeps its own."""

@@ -62,12 +62,22 @@ class Orphan:
 
 def orphans(connection: Connection, study: str) -> list[Orphan]:
     """The study's RUNNING trials whose sweep has ended, by number; those of other programs are nobody's orphans."""
+    return _running(connection, study)[1]
+
+
+def driven(connection: Connection, study: str) -> set[int]:
+    """The numbers of the study's RUNNING trials whose sweep has not ended."""
+    return {trial.number for trial in _running(connection, study)[0]}
+
+
+def _running(connection: Connection, study: str) -> tuple[list[Orphan], list[Orphan]]:
+    """RUNNING trials of sweeps: those whose sweep has not ended, and the others."""
     running = [Orphan(row[0], row[1], json.loads(row[2])) for row in connection.execute(_RUNNING, {"study": study})]
     if not running:
-        return []
-    unended = select(sweeps.c.sweep).where(sweeps.c.study == study, sweeps.c.ended_at.is_(None))
-    driven = set(connection.execute(unended).scalars())
-    return [trial for trial in running if trial.owner not in driven]
+        return [], []
+    query = select(sweeps.c.sweep).where(sweeps.c.study == study, sweeps.c.ended_at.is_(None))
+    unended = set(connection.execute(query).scalars())
+    return [one for one in running if one.owner in unended], [one for one in running if one.owner not in unended]
 
 
 def check_not_gone(connection: Connection, run: Mapping[str, object]) -> None:

@@ -197,7 +197,7 @@ async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> 
     driver.kill()
     driver.wait()
     with launcher(made.address, "b" * 32) as second:
-        adopted = await asyncio.to_thread(second.adopt, ["d" * 32])
+        adopted = await asyncio.to_thread(second.orphaned, ["d" * 32])
         slot, spec = adopted[0]
         running = Trial(slot.run(spec))
         await running.underway()
@@ -244,26 +244,58 @@ if __name__ == "__main__":
 """
 
 
+# Leases of the length that a test can wait for: `python HASTY app.py …`.
+HASTY = """
+import runpy, sys
+from sweeper import multirun
+multirun.LEASE_S, multirun.BEAT_S = 2.0, 0.2
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 async def a_driver_of_a_sweep_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
-    """A launch is killed with both of its trials in the middle; the same launch again."""
-    (folder / "app.py").write_text(APP)
-    command = [
-        *(sys.executable, "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid", "+x=1,2,3"),
-        *(f"+folder={folder}", f"hydra.sweeper.ray.address={made.address}", "hydra.sweep.dir=sweep"),
+    """A launch is killed with both of its trials in the middle; then there is the same launch again.
+
+    The same once more, with a second driver that had joined before.
+    """
+    found = {}
+    for how in ("again", "joined"):
+        (folder / how).mkdir()
+        (folder / how / "app.py").write_text(APP)
+        (folder / how / "hasty.py").write_text(HASTY)
+        found[how] = await _killed_and_gone_on(folder / how, how, made)
+    return found
+
+
+async def _killed_and_gone_on(folder: Path, how: str, made: Any) -> dict[str, Any]:
+    words = [
+        *("app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid", "+x=1,2,3", f"+folder={folder}"),
+        *(f"hydra.sweeper.ray.address={made.address}", f"hydra.sweep.dir={folder}/sweep"),
     ]
     environment = os.environ | {
         "SWEEPER_STORAGE": f"sqlite:///{folder}/sweeper.db",
         "SWEEPER_ARTIFACTS": str(folder / "a"),
     }
+
+    def launched(*command: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=log)
+
     with (folder / "log").open("w") as log:
-        first = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        first = launched(*words)
         while sum(path.read_text() == "0 1 " for path in folder.glob("epochs-*")) < 2:
             await asyncio.sleep(0.05)
+        history = History(f"sqlite:///{folder}/sweeper.db")
+        if how == "joined":
+            second = launched("hasty.py", *words, "hydra.sweeper.join=true")
+            while len(history.sweeps("app")) < 2:
+                await asyncio.sleep(0.05)
         first.kill()
         first.wait()
         (folder / "go-on").touch()
-        second = await asyncio.to_thread(subprocess.run, command, cwd=folder, env=environment, stdout=log, stderr=log)
-    history = History(f"sqlite:///{folder}/sweeper.db")
+        if how == "again":
+            second = launched(*words)
+        await asyncio.to_thread(second.wait)
     runs = [run for trial in history.trials("app") for run in history.runs("app", trial.number)]
     return {
         "status": second.returncode,

@@ -81,10 +81,12 @@ def test_a_trial_outlives_its_driver_and_is_heard_whole_by_the_next(folder: Path
     assert seen["again"]["state"] == "COMPLETE"
 
 
-def test_the_trials_of_a_killed_launch_go_on_and_are_the_next_launchs(folder: Path) -> None:
-    seen = play("a_driver_of_a_sweep_dies", folder)
+def test_the_trials_of_a_killed_launch_go_on_and_are_the_next_launchs_or_a_joined_ones(folder: Path) -> None:
+    found = play("a_driver_of_a_sweep_dies", folder)
 
-    assert seen["status"] == 0, seen["log"]
-    assert seen["epochs"] == ["0 1 2 3 "] * 3  # none was trained twice
-    assert seen["runs"] == [[0, "COMPLETE", None]] * 3
-    assert seen["points"] == [4, 4, 4]
+    for how in ("again", "joined"):
+        seen = found[how]
+        assert seen["status"] == 0, seen["log"]
+        assert seen["epochs"] == ["0 1 2 3 "] * 3  # none was trained twice
+        assert seen["runs"] == [[0, "COMPLETE", None]] * 3
+        assert seen["points"] == [4, 4, 4]

@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,8 +56,11 @@ class HostLauncher:
 
     outlives_drivers = False
 
-    def adopt(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
+    def orphaned(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
         return []
+
+    def adopt(self, slots: Iterable[Slot]) -> None:
+        raise AssertionError(f"{slots} cannot have outlived anybody")
 
     def __enter__(self) -> Self:
         return self
