@@ -27,6 +27,8 @@ from sweeper.provenance.secret import masked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_FOLDER = "${hydra.runtime.output_dir}"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -38,13 +40,15 @@ class Template:
     config: DictConfig
     task_config: DictConfig  # without the `hydra` node
     hydra_yaml: Mapping[str, str]  # key of the `hydra` node -> its lines in hydra.yaml
+    job_logging: object  # a plain dict where nothing but the run's folder is still to be filled in
 
     @classmethod
     def of(cls, base: bytes) -> Template:
         """Read a pickled base."""
         config: DictConfig = pickle.loads(base)
         hydra: Any = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
-        return cls(config, _without_hydra(pickle.loads(base)), {key: _hydra_yaml({key: hydra[key]}) for key in hydra})
+        lines = {key: _hydra_yaml({key: hydra[key]}) for key in hydra}
+        return cls(config, _without_hydra(pickle.loads(base)), lines, _but_for_the_folder(hydra))
 
 
 def run(
@@ -60,7 +64,7 @@ def run(
     with read_write(hydra.runtime), open_dict(hydra.runtime):
         hydra.runtime.output_dir = str(folder)
     with _hydra_config(config), _inside(folder, hydra.job.chdir):
-        configure_log(hydra.job_logging, hydra.verbose)
+        configure_log(_log_config(template, folder), hydra.verbose)
         if hydra.output_subdir is not None:
             _save(folder / hydra.output_subdir, template)
         job = JobReturn(
@@ -82,6 +86,30 @@ def run(
             finally:
                 callbacks.on_job_end(config=config, job_return=job)
     return job.return_value
+
+
+def _but_for_the_folder(hydra: Mapping[str, Any]) -> object:
+    """The config of logging with all filled in that trials share; None where that leaves more open than the folder.
+
+    To resolve it in each trial's process means to parse it there, and a parser copies many of the pages it shares.
+    """
+    named = _replaced(hydra["job_logging"], "${hydra.job.name}", str(hydra["job"]["name"]))
+    return None if "${" in str(_replaced(named, _FOLDER, "")) else named
+
+
+def _log_config(template: Template, folder: Path) -> Any:
+    if template.job_logging is None or "${" in str(folder):
+        return template.config.hydra.job_logging
+    return OmegaConf.create(_replaced(template.job_logging, _FOLDER, str(folder)))
+
+
+def _replaced(plain: Any, old: str, new: str) -> Any:
+    """The same content with another text in the place of one."""
+    if isinstance(plain, dict):
+        return {key: _replaced(value, old, new) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_replaced(value, old, new) for value in plain]
+    return plain.replace(old, new) if isinstance(plain, str) else plain
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
