@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sweeper.launch.lookout import Lookout
 from tests.conftest import QUADRATIC
 
 pytestmark = pytest.mark.slow
@@ -62,7 +64,11 @@ def test_it_starts_is_seen_whole_by_a_plan_and_leaves_nothing(cluster: Cluster, 
 
     pids = [pid for node in state["nodes"] for pid, _ in node["processes"]] + [state["keeper"][0]]
     assert all(map(psutil.pid_exists, pids))
-    assert cluster("stop").returncode == 0
+    with contextlib.closing(Lookout(state["address"])) as lookout:
+        assert len([said for said in lookout.look().remarks if said.startswith("There is no GPU here")]) == 3
+        assert cluster("stop").returncode == 0
+        assert "answers" in (gone := lookout.look()).remarks[0] or "not answer" in gone.remarks[0]
+        assert state["address"] in lookout.look().remarks[0]  # and the one who looks lives on
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not Path(state["folder"]).exists()
     assert cluster("status").returncode == 1

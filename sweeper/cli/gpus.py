@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sweeper import machine, text
-from sweeper.cli.option import DEFAULT_STORAGE, Csv, Form, Json, Storage, form
+from sweeper.cli.option import DEFAULT_STORAGE, Address, Csv, Form, Json, Storage, form
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table, fit, rich_table
 from sweeper.errors import ConfigError, StorageError
@@ -39,15 +39,7 @@ _COLUMNS = (
 
 
 def gpus(
-    address: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RAY_ADDRESS",
-            metavar="HOST:PORT",
-            help="A running Ray cluster; without one, this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    address: Address = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds, until Ctrl-C.")] = False,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
@@ -75,25 +67,29 @@ Looking = Callable[[], "Sequence[Look]"]
 
 
 def _show(look: Looking, storage: str, asked: Form) -> None:
+    from sweeper.launch import inventory
+
     looks, trials = look(), _trials(storage)
     if asked is Form.JSON:
-        machine.print_json(list(_records(looks, trials)))
+        machine.print_json(list(inventory.records(looks, trials)))
     elif asked is Form.CSV:
-        machine.print_csv(list(_records(looks, trials)), columns=("node", "index", "uuid", "name"))
+        machine.print_csv(list(inventory.records(looks, trials)), columns=("node", "index", "uuid", "name"))
     else:
         screen = Screen()
         if any(one.cards for one in looks):
             screen.table(_table(looks, trials))
-        for line in _remarks(looks):
+        for line in inventory.remarks(looks):
             screen.line(line)
 
 
 def _watch(look: Looking, storage: str, asked: Form) -> None:
+    from sweeper.launch import inventory
+
     with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
             looks = look()
             shown = rich_table(fit(_table(looks, _trials(storage)), live.console.width))
-            live.update(Group(shown, *_remarks(looks)), refresh=True)
+            live.update(Group(shown, *inventory.remarks(looks)), refresh=True)
             time.sleep(_EVERY_S)  # cards tell nobody when something changes
 
 
@@ -104,24 +100,6 @@ def _trials(storage: str) -> Mapping[str, Sequence[str]]:
     with contextlib.suppress(StorageError):
         return History(storage).on_gpus()
     return {}
-
-
-def _records(looks: Sequence[Look], trials: Mapping[str, Sequence[str]]) -> Iterator[dict[str, object]]:
-    for look in looks:
-        for card in look.cards:
-            yield {
-                "node": look.node,
-                "index": card.index,
-                "uuid": card.uuid,
-                "name": card.name,
-                "memory_total": card.memory_total,
-                "memory_used": card.memory_used,
-                "utilization": card.utilization,
-                "power_w": card.power_w,
-                "temperature_c": card.temperature_c,
-                "trials": list(trials.get(card.uuid, ())),
-                "others": [process.pid for process in card.processes if process.pid not in look.ours],
-            }
 
 
 def _table(looks: Sequence[Look], trials: Mapping[str, Sequence[str]]) -> Table:
@@ -142,15 +120,3 @@ def _row(look: Look, card: Card, trials: Mapping[str, Sequence[str]]) -> tuple[s
         ", ".join(map(text.printable, trials.get(card.uuid, ()))) or MISSING,
         Text(f"process {', '.join(others)}", style="yellow") if others else MISSING,
     )
-
-
-def _remarks(looks: Sequence[Look]) -> Iterator[str]:
-    """What the table cannot say: who has no card, and whose driver does not answer."""
-    for look in looks:
-        node = text.printable(look.node)
-        if look.error is not None:
-            yield f"{node}: the GPU driver does not answer: {text.printable(look.error)}"
-        elif not look.cards:
-            yield f"There is no GPU here: {node} has no NVIDIA driver, or no card that may be used."
-    if not looks:
-        yield "The cluster has no node that answers."

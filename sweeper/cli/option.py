@@ -35,6 +35,16 @@ Artifacts = Annotated[
         show_default=False,
     ),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar="RAY_ADDRESS",
+        metavar="HOST:PORT",
+        help="A running Ray cluster; without one, this machine.",
+        show_default=False,
+    ),
+]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]

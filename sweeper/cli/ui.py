@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
 
-from sweeper.cli.option import DEFAULT_STORAGE, Artifacts, Storage
+from sweeper.cli.option import DEFAULT_STORAGE, Address, Artifacts, Storage
 
 
 def ui(
@@ -19,6 +20,7 @@ def ui(
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A name that browsers may reach it by; may be repeated."),
     ] = None,
+    address: Address = None,
     storage: Storage = DEFAULT_STORAGE,
     artifacts: Artifacts = None,
 ) -> None:
@@ -29,6 +31,10 @@ def ui(
 
     The same studies open in optuna-dashboard: optuna-dashboard sqlite:///sweeper.db --artifact-dir artifacts/optuna
     """
+    from sweeper.launch.lookout import Lookout, here
     from sweeper.web.server import serve
+    from sweeper.web.source import Source
 
-    serve(storage, artifacts, host, port, allow_host or ())
+    with contextlib.ExitStack() as undo:
+        look = here if address is None else undo.enter_context(contextlib.closing(Lookout(address))).look
+        serve(Source.of(storage, artifacts, look), host, port, allow_host or ())

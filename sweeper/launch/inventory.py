@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper import nvml
+from sweeper import nvml, text
 from sweeper.provenance.limit import ask
 from sweeper.run.process import MARKER
 
@@ -65,6 +65,37 @@ def of_cluster() -> dict[str, Look]:
             if answer in ready:
                 found[node] = ray.get(answer)
     return found
+
+
+def records(looks: Iterable[Look], trials: Mapping[str, Sequence[str]]) -> Iterator[dict[str, object]]:
+    """A record for each card; `trials` are those that run at the moment, by the UUID of each card that they see."""
+    for look in looks:
+        for card in look.cards:
+            yield {
+                "node": look.node,
+                "index": card.index,
+                "uuid": card.uuid,
+                "name": card.name,
+                "memory_total": card.memory_total,
+                "memory_used": card.memory_used,
+                "utilization": card.utilization,
+                "power_w": card.power_w,
+                "temperature_c": card.temperature_c,
+                "trials": list(trials.get(card.uuid, ())),
+                "others": [process.pid for process in card.processes if process.pid not in look.ours],
+            }
+
+
+def remarks(looks: Sequence[Look]) -> Iterator[str]:
+    """What records cannot say: who has no card, and whose driver does not answer."""
+    for look in looks:
+        node = text.printable(look.node)
+        if look.error is not None:
+            yield f"{node}: the GPU driver does not answer: {text.printable(look.error)}"
+        elif not look.cards:
+            yield f"There is no GPU here: {node} has no NVIDIA driver, or no card that may be used."
+    if not looks:
+        yield "The cluster has no node that answers."
 
 
 def obstacle(share: float) -> str | None:

@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sweeper.history import StudyRow, SweepRow, TrialDetail, TrialName
+from sweeper.sight import Sight
 from sweeper.web.page import answer
 from sweeper.web.source import Source, source_of
 
 
 def pulse(request: Request) -> Response:
-    """The mark of a trial, of a study or of all studies, and whether anything moves there."""
+    """The mark of a trial, of a study, of the cluster or of all studies, and whether anything moves there."""
     source, given = source_of(request), request.query_params
     if "trial" in given:
         name = TrialName.parse(given["trial"])
@@ -24,6 +25,8 @@ def pulse(request: Request) -> Response:
         row = source.history.study(given["study"])
         sweeps = source.history.sweeps(row.name)
         return answer({"mark": of_study(row, sweeps), "live": _moves(row, sweeps)})
+    if "cluster" in given:
+        return answer({"mark": of_cluster(source.seen()), "live": True})
     rows = source.history.studies()
     return answer({"mark": of_studies(rows), "live": any(row.counts["RUNNING"] for row in rows)})
 
@@ -42,6 +45,11 @@ def of_study(row: StudyRow, sweeps: Sequence[SweepRow]) -> str:
 def of_studies(rows: Sequence[StudyRow]) -> str:
     """The mark of all studies."""
     return _digest(sorted((row.name, dict(row.counts), row.last_activity_at) for row in rows))
+
+
+def of_cluster(seen: Sight) -> str:
+    """The mark of the cluster: all that its page shows."""
+    return _digest(seen)
 
 
 def _moves(row: StudyRow, sweeps: Sequence[SweepRow]) -> bool:

@@ -25,9 +25,9 @@ _BACKLOG = 256
 _LONGEST_ADDRESS_BYTES = 1 << 20  # a study's name may be long, and stands in the address
 
 
-def serve(storage: str, artifacts: str | None, host: str, port: int | None, names: Sequence[str]) -> None:
-    """Answer until SIGINT or SIGTERM. Raises StorageError, and ConfigError where the port cannot be had."""
-    source, secret = Source.of(storage, artifacts), token()
+def serve(source: Source, host: str, port: int | None, names: Sequence[str]) -> None:
+    """Answer until SIGINT or SIGTERM. Raises ConfigError where the port cannot be had."""
+    secret = token()
     listening = bound(host, port)
     taken: int = listening.getsockname()[1]
     known = [*names, *([] if _is_address(host) else [host]), *_own_names(host)]

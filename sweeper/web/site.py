@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sweeper.errors import SweeperError
 from sweeper.web import api, figures, page
+from sweeper.web.cluster_page import cluster, gpus
 from sweeper.web.compare_page import compare_trials
 from sweeper.web.file import download, log
 from sweeper.web.gate import Gate
@@ -29,6 +30,7 @@ ROUTES = [
     Route("/study", study),
     Route("/trial", trial),
     Route("/compare", compare_trials),
+    Route("/cluster", cluster),
     Route("/file", download),
     Route("/api/studies", api.studies),
     Route("/api/study", api.study),
@@ -36,6 +38,7 @@ ROUTES = [
     Route("/api/trial", api.trial),
     Route("/api/points", api.points),
     Route("/api/compare", api.compare),
+    Route("/api/gpus", gpus),
     Route("/api/pulse", pulse),
     Route("/api/log", log),
     *(Route(f"/api/{name}", table) for name in TABLES),

@@ -8,20 +8,29 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from sweeper.sight import Sight
 from sweeper.web.site import create_site
-from sweeper.web.source import Source
+from sweeper.web.source import NOWHERE, Source
 from tests.history.database import Written, digits, sqlite_url
 
 TOKEN = "the token of these tests"
 PORT = 8585
 HOME = "http://127.0.0.1:8585"
 
+
+def card(uuid: str, **given: object) -> dict[str, object]:
+    """A card as `sweeper gpus --json` has it; an idle one."""
+    found: dict[str, object] = {"node": "gpu-1", "index": 0, "uuid": uuid, "name": "NVIDIA H100 80GB HBM3"}
+    found |= {"memory_total": 80 << 30, "memory_used": 1 << 30, "utilization": 0.0, "power_w": 70.0}
+    return found | {"temperature_c": 35.0, "trials": [], "others": []} | given
+
+
 Visit = Callable[[str], TestClient]
 
 
-def visitor(url: str, *, token: str | None = TOKEN, artifacts: str | None = None) -> TestClient:
+def visitor(url: str, *, token: str | None = TOKEN, artifacts: str | None = None, seen: Sight = NOWHERE) -> TestClient:
     """A program that asks the site over a database, by default with its token."""
-    site = create_site(Source.of(url, artifacts), TOKEN, port=PORT, fresh_s=0)
+    site = create_site(Source.of(url, artifacts, lambda: seen), TOKEN, port=PORT, fresh_s=0)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     return TestClient(site, base_url=HOME, headers=headers, follow_redirects=False)
 

@@ -20,12 +20,14 @@ from optuna.trial import TrialState, create_trial
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from sweeper.record import open_database
+from sweeper.sight import Sight
 from sweeper.web.address import study_address
 from sweeper.web.server import bound
 from sweeper.web.site import create_site
 from sweeper.web.source import Source
 from tests.document.test_report import HOSTILE, hostile_study
 from tests.history.database import Written, digits, sqlite_url
+from tests.web.conftest import card
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +103,9 @@ def _served(folder: Path) -> Iterator[Place]:
     written.close()
     listening = bound("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_site(Source.of(written.url), TOKEN, port=port), log_level="error"))
+    seen = Sight("the Ray cluster at 10.0.0.1:6379", [card("GPU-a", utilization=0.97), card("GPU-b", others=[4711])])
+    source = Source.of(written.url, look=lambda: seen)
+    server = uvicorn.Server(uvicorn.Config(create_site(source, TOKEN, port=port), log_level="error"))
     server.config.h11_max_incomplete_event_size = 1 << 20
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -133,11 +137,12 @@ PAGES = {
     "hostile study": study_address(HOSTILE),
     "hostile trial": "/trial?" + urllib.parse.urlencode({"trial": HOSTILE_TRIAL}),
     "not on record": "/study?study=nothing",
+    "cluster": "/cluster",
 }
 
 
 ON_A_DESK = ("studies", "study", "trial", "hostile trial", "not on record")
-ON_A_PHONE = ("study", "trial that failed", "compare", "hostile study")
+ON_A_PHONE = ("study", "trial that failed", "compare", "hostile study", "cluster")
 
 
 @pytest.fixture(scope="module")
