@@ -259,7 +259,9 @@ class Sweep:
                 ended = _stopped(spec)
                 await asyncio.wrap_future(self.record.heard([ended]))
                 return ended
-            async for events in slot.run(spec):
+            last: Event | None = None
+            async for events in slot.run(spec):  # to its very end: after the last event the slot clears up
+                last = events[-1]
                 if isinstance(events[-1], Ended):
                     self.record.heard_soon(events)  # durable once the study is told what the trial came to
                 else:
@@ -270,13 +272,13 @@ class Sweep:
                 if reports := [event for event in events if isinstance(event, Reported)]:
                     prune = await self.study.should_prune(asked, reports)
                     await slot.answer(reports[-1].step, prune)
-                if isinstance(last := events[-1], Ended):
-                    return last
         finally:
             self.tally.left(spec.number)
             if self._running.pop(spec.number).is_killed:
                 self._killed.add(spec.run)
-        raise RuntimeError(f"the slot fell silent about run {spec.run}")
+        if not isinstance(last, Ended):
+            raise RuntimeError(f"the slot fell silent about run {spec.run}")
+        return last
 
     def _heed(self, asked: Asked, event: Event) -> None:
         if isinstance(event, Metered):

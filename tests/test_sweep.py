@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import optuna
@@ -91,6 +92,26 @@ def test_pruning_from_inside_training() -> None:
     assert states(study) == ["COMPLETE"] * 4 + ["PRUNED"] * 2
     assert study.trials[0].intermediate_values == {0: 0.0, 1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
     assert study.trials[5].intermediate_values == {0: 100.0}
+
+
+def test_a_slot_has_cleared_up_before_its_trial_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared: list[int] = []
+    told: list[list[int]] = []
+    run = SimulatedSlot.run
+
+    async def clearing(slot: SimulatedSlot, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        async for events in run(slot, spec):
+            yield events
+        cleared.append(spec.number)
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        told.append(list(cleared))
+        return 0.0
+
+    monkeypatch.setattr(SimulatedSlot, "run", clearing)
+    Simulation(objective, slots=1, n_trials=3).run()
+
+    assert told == [[], [0], [0, 1]]
 
 
 def test_draining_lets_running_trials_end() -> None:

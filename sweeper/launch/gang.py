@@ -1,7 +1,8 @@
 """One trial on several nodes: its processes begin together and have one end.
 
 The first is the trial, whose events are on record. The others run the same task as ranks 1, 2, …: in folders of their
-own below the trial's, with a journal each and no artifacts. Where one of them fails, the trial fails with its words.
+own below the trial's, with a journal each and no artifacts. Where one of them fails, the trial fails with its words;
+the cards of all are on record when it has ended.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import replace
 from optuna.trial import TrialState
 
 from sweeper.launch.slot import RaySlot
-from sweeper.trial import Ended, Event, Failure, TrialSpec
+from sweeper.trial import Captured, Ended, Event, Failure, TrialSpec
 
 _LEAVE_S = 30.0  # for the other ranks to end once the first has
 
@@ -25,6 +26,7 @@ class Gang:
     def __init__(self, slots: Sequence[RaySlot]) -> None:
         self._slots = slots
         self._failed: Ended | None = None  # of the ranks beside the first, the one that failed first
+        self._cards: dict[int, tuple[str, ...]] = {}  # UUIDs, by rank
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         address, port = await self._slots[0].address()
@@ -34,10 +36,11 @@ class Gang:
         ]
         try:
             async for events in self._slots[0].run(specs[0]):
-                yield (*events[:-1], self._told(events[-1]))
+                yield tuple(map(self._told, events))
             _, late = await asyncio.wait(beside, timeout=_LEAVE_S)
             if late:
                 await self.stop(Failure.STOPPED, "the first rank has ended")
+                await asyncio.wait(late)  # their slots take other trials then
         finally:
             for task in beside:
                 task.cancel()
@@ -52,17 +55,23 @@ class Gang:
 
     async def _follow(self, slot: RaySlot, spec: TrialSpec) -> None:
         end: Event | None = None
+        rank = int(spec.variables["RANK"])
         async for events in slot.run(spec):
             end = events[-1]
+            for event in events:
+                if isinstance(event, Captured):
+                    self._cards[rank] = event.gpus
         if isinstance(end, Ended) and end.state == TrialState.FAIL and self._failed is None:
-            rank = spec.variables["RANK"]
             self._failed = replace(end, error=f"rank {rank}: {end.error}")
             for other in self._slots:
                 if other is not slot:
                     await other.stop(end.failure or Failure.ERROR, f"rank {rank}: {end.error}")
 
     def _told(self, event: Event) -> Event:
-        """The end of the first rank, for the reason for which another had failed before."""
+        """What the first rank says, with what only all know: the cards of the others, and why one had failed before."""
+        if isinstance(event, Captured):
+            others = (card for _, cards in sorted(self._cards.items()) for card in cards)
+            return replace(event, gpus=(*event.gpus, *others))
         if self._failed is None or not isinstance(event, Ended) or event.state != TrialState.FAIL:
             return event
         failed = self._failed

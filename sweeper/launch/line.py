@@ -1,8 +1,8 @@
 """The line for room on a cluster, where each trial says itself what it holds.
 
-Trials are placed in the order in which they came, but for those that stand in nobody's way: a trial may go before
-others to a node that none of them could use. How many wait at once is limited: a trial in line was chosen by the
-sampler without what has ended since.
+Trials are placed in the order in which they came, but for those that stand in nobody's way: room is kept for who must
+wait, and others may have the rest. How many wait at once is limited: a trial in line was chosen by the sampler without
+what has ended since. What a trial needs is asked anew each time, for more may be known of it by then.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from sweeper.launch.room import Offer, Place, Room
 from sweeper.trial import Resources
 
-_MOST_AHEAD = 4  # trials that wait, at most: more than one only where there is room that none of them can use
+MOST_AHEAD = 4  # trials that wait, at most: more than one only where there is room beside what is kept for them
 
 
 @dataclass(eq=False)
 class _Waiting:
-    need: Resources
+    need: Callable[[], Resources]
     placed: asyncio.Future[tuple[Place, ...]]
 
 
@@ -30,6 +30,8 @@ class Line:
 
     look: Callable[[], Iterable[Offer]]
     room: Room = field(default_factory=Room)
+    _left: Room = field(default_factory=Room)  # beside what is kept for those who wait
+    _latest: Resources | None = None  # what was placed last
     _waiting: list[_Waiting] = field(default_factory=list)
     _turns: int = 0  # slots that may ask for a trial, or hold one that is not in line yet
     _asking: int = 0  # slots that wait for their turn
@@ -61,7 +63,7 @@ class Line:
         self._turns -= 1
         self._wake()
 
-    async def place(self, need: Resources) -> tuple[Place, ...]:
+    async def place(self, need: Callable[[], Resources]) -> tuple[Place, ...]:
         """Room for a trial, in its turn."""
         waiting = _Waiting(need, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -97,27 +99,17 @@ class Line:
     def _may_ask(self) -> bool:
         if self._turns:
             return False
-        if not self._waiting:
-            return True
-        return len(self._waiting) < _MOST_AHEAD and self._has_idle_room()
-
-    def _has_idle_room(self) -> bool:
-        """Whether a node has a card, or half of its processors, free that none of those who wait could use."""
-        claimed = self._claimed(self._waiting)
-        return any(node not in claimed for node in self.room.idle())
+        return not self._waiting or (len(self._waiting) < MOST_AHEAD and may_go_past(self._left, self._latest))
 
     def _move_up(self) -> None:
-        for waiting in list(self._waiting):
-            before = self._waiting[: self._waiting.index(waiting)]
-            places = self.room.take(waiting.need, but=self._claimed(before))
-            if places is not None:
-                self._waiting.remove(waiting)
-                waiting.placed.set_result(places)
+        needs = [waiting.need() for waiting in self._waiting]
+        found, self._left = self.room.placed(needs)
+        moved = [(self._waiting[number], number) for number in found]
+        for waiting, number in moved:
+            self._waiting.remove(waiting)
+            waiting.placed.set_result(found[number])
+            self._latest = needs[number]
         self._wake()
-
-    def _claimed(self, waiting: Sequence[_Waiting]) -> set[str]:
-        """Nodes that some of these could use once they are emptier."""
-        return {node for one in waiting for node, offer in self.room.offers.items() if offer.suits(one.need)}
 
     def _leave(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
@@ -129,3 +121,8 @@ class Line:
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def may_go_past(left: Room, latest: Resources | None) -> bool:
+    """Whether a trial is worth asking for while others wait: there is an idle node, or room for one like the last."""
+    return bool(left.idle()) or (latest is not None and left.fits(latest))

@@ -157,18 +157,19 @@ class RayLauncher:
         """Those that were adopted, those that the cluster has room for, and more when nodes join it."""
         self._look_at_cards(inventory.of_cluster)
         self._check_room(self._nodes())
+        further_ones = self._alike() if self._packing is None else self._roving(self._packing)
         async with (
-            contextlib.aclosing(self._roving() if self._packing is not None else self._alike()) as further,
+            contextlib.aclosing(further_ones) as further,
             contextlib.aclosing(_either(self._adopted, further)) as found,
         ):
             async for slot in found:
                 yield slot
 
-    async def _roving(self) -> AsyncGenerator[Slot]:
+    async def _roving(self, packing: Packing) -> AsyncGenerator[Slot]:
         """One more whenever all that there are have found room for their trials."""
         line = Line(lambda: self._offers(self._nodes()))
         line.see()
-        self._berths = Berths(self._placement, line)
+        self._berths = Berths(self._placement, line, packing)
         count = 0
 
         def release() -> None:

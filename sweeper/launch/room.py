@@ -6,6 +6,7 @@ and what can never fit is told at once. Pure: it knows no Ray.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,6 +119,43 @@ class Room:
         for place in places:
             self._add(place, 1)
         return places
+
+    def placed(self, needs: Sequence[Resources]) -> tuple[dict[int, tuple[Place, ...]], Room]:
+        """Room for those in line that have some now, by their place in it; and what is left, for whoever comes.
+
+        For one that must wait, room is kept where least has to be freed for it, so that others go past it only where
+        that costs it nothing. What is kept takes no more trials and so becomes free: nobody starves.
+        """
+        found: dict[int, tuple[Place, ...]] = {}
+        left = Room()
+        left.offers, left._used = self.offers, copy.deepcopy(self._used)
+        for number, need in enumerate(needs):
+            places = left.take(need)
+            if places is None:
+                left._keep(need)
+                continue
+            found[number] = places
+            for place in places:
+                self._add(place, 1)
+        return found, left
+
+    def fits(self, need: Resources) -> bool:
+        """Whether there is room for a trial now."""
+        return sum(self._fitted(offer, need) is not None for offer in self.offers.values()) >= need.nodes
+
+    def _keep(self, need: Resources) -> None:
+        """Take what a trial waits for, over what others still hold."""
+        suiting = [offer for offer in self.offers.values() if offer.suits(need)]
+        wanted = [(node, self._least(offer, offer.share(need) or 0.0)) for offer in suiting if (node := offer.node)]
+        wanted.sort(key=lambda one: sum(self._used[one[0]].cards[card] for card in one[1]))
+        for node, cards in wanted[: need.nodes]:
+            share = self.offers[node].share(need) or 0.0
+            self._add(Place(node, _held(need, share), cards), 1)
+
+    def _least(self, offer: Offer, share: float) -> tuple[int, ...]:
+        """As many cards as a share needs: those with the least on them."""
+        used = self._used[offer.node].cards
+        return tuple(sorted(range(offer.gpus), key=lambda card: used[card])[: math.ceil(share - _SLACK)])
 
     def give(self, places: Sequence[Place]) -> None:
         """Give back what was taken."""

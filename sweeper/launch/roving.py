@@ -8,76 +8,127 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from optuna.trial import TrialState
 
+from sweeper.errors import LaunchError
 from sweeper.launch.gang import Gang
 from sweeper.launch.line import Line
 from sweeper.launch.room import Place, Room
 from sweeper.launch.slot import NodeGone, Placement, RaySlot
+from sweeper.packing import Packing
 from sweeper.trial import Ended, Event, Failure, Resources, TrialSpec
+
+_LEAST_AT_ONCE = 2  # actors that begin on a node
 
 
 @dataclass(eq=False)
 class Berth:
-    """An actor, and what Ray counts as taken for it."""
+    """An actor, and what Ray counts as taken for it; nothing where there was no room, and Ray has it wait."""
 
     slot: RaySlot
     place: Place
+    taken: tuple[Place, ...]
 
 
 @dataclass
 class Berths:
-    """The actors of one launch, idle and at work."""
+    """The actors of one launch, idle and at work.
+
+    On a node no more begin at once than it has processors: each imports the app, and where all do so together, all
+    trials of the node wait for the last. An actor that has become idle meanwhile is taken instead of a new one.
+    """
 
     placement: Placement
     line: Line
+    packing: Packing
     _taken: Room = field(default_factory=Room)  # by actors, where the line's is by trials
     _idle: list[Berth] = field(default_factory=list)  # the one that waits longest first
     _busy: set[Berth] = field(default_factory=set)
+    _aside: dict[Berth, asyncio.Task[None]] = field(default_factory=dict)  # on cards that somebody else uses
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self, place: Place) -> Berth:
+    async def take(self, place: Place) -> Berth:
         """An actor on a node with so much: one that is idle there, or a new one for which others give way."""
-        fitting = [one for one in self._idle if (one.place.node, one.place.need) == (place.node, place.need)]
-        berth = fitting[-1] if fitting else self._new(place)
-        if fitting:
+        while (berth := self._idle_at(place)) is None and not self._may_begin(place.node):
+            await self._changed.wait()
+        if berth is None:
+            berth = self._new(place)
+        else:
             self._idle.remove(berth)
         self._busy.add(berth)
         return berth
+
+    async def started(self, berth: Berth) -> None:
+        """Wait until it has imported the app."""
+        await berth.slot.started()
+        self._wake()
+
+    def set_aside(self, berth: Berth, place: Place) -> None:
+        """Let nobody have its cards until they are free: somebody else is on them."""
+
+        async def wait() -> None:
+            try:
+                await berth.slot.ready()
+            except (NodeGone, LaunchError):
+                self.drop(berth)
+            else:
+                self.put(berth)
+            del self._aside[berth]
+            self.line.give([place])
+
+        self._aside[berth] = asyncio.create_task(wait())
 
     def put(self, berth: Berth) -> None:
         """It is idle now."""
         self._busy.discard(berth)
         self._idle.append(berth)
+        self._wake()
 
     def drop(self, berth: Berth) -> None:
         """It is of no more use."""
         self._busy.discard(berth)
-        self._taken.give([berth.place])
+        self._taken.give(berth.taken)
         berth.slot.kill()
+        self._wake()
 
     def beat(self) -> None:
         for berth in (*self._busy, *self._idle):
             berth.slot.beat()
 
     def close(self) -> None:
+        for task in self._aside.values():
+            task.cancel()
         for berth in (*self._busy, *self._idle):
             berth.slot.kill()
+
+    def _idle_at(self, place: Place) -> Berth | None:
+        fitting = [one for one in self._idle if (one.place.node, one.place.need) == (place.node, place.need)]
+        return fitting[-1] if fitting else None
+
+    def _may_begin(self, node: str) -> bool:
+        beginning = sum(not one.slot.has_started for one in self._busy if one.place.node == node)
+        offer = self.line.room.offers.get(node)
+        return beginning < max(_LEAST_AT_ONCE, 0 if offer is None else offer.cpus)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
     def _new(self, place: Place) -> Berth:
         self._taken.see(self.line.room.offers.values())
         others = self.line.room.offers.keys() - {place.node}
-        while (found := self._taken.take(place.need, but=others)) is None:
+        own = replace(place.need, nodes=1)
+        while (found := self._taken.take(own, but=others)) is None:
             there = [one for one in self._idle if one.place.node == place.node]
             if not there:
-                found = (place,)  # the node has gone meanwhile
-                break
+                break  # the node has gone meanwhile
             self._idle.remove(there[0])
             self.drop(there[0])
         slot = RaySlot(replace(self.placement, resources=place.need, node=place.node))
-        return Berth(slot, found[0])
+        return Berth(slot, place, found or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +136,7 @@ class Party:
     """What one trial runs on."""
 
     places: Sequence[Place]
-    berths: Sequence[Berth]
+    berths: list[Berth]
 
     def runner(self) -> RaySlot | Gang:
         slots = [berth.slot for berth in self.berths]
@@ -111,7 +162,7 @@ class RovingSlot:
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         self._has_turn, self._stop = False, None
-        self._boarding = asyncio.create_task(self._board(spec.resources or Resources()))
+        self._boarding = asyncio.create_task(self._board(lambda: self._berths.packing.renewed(spec)))
         try:
             party = await self._boarding
         except asyncio.CancelledError:
@@ -133,23 +184,39 @@ class RovingSlot:
             self._runner = None
             self._disband(party, is_kept)
 
-    async def _board(self, need: Resources) -> Party:
+    async def _board(self, need: Callable[[], Resources]) -> Party:
         """Find room, and have actors there that can take the trial."""
         while True:
-            places = await self._line.place(need)
-            party = Party(places, [self._berths.take(place) for place in places])
+            party = Party(await self._line.place(need), [])
+            aside: list[Berth] = []
             is_ready = False
             try:
+                for place in party.places:
+                    party.berths.append(await self._berths.take(place))
                 for berth in party.berths:
-                    await berth.slot.ready()
-                is_ready = True
-                return party
+                    await self._berths.started(berth)
+                aside = [berth for berth in party.berths if not await berth.slot.is_free()]
+                is_ready = not aside
+                if is_ready:
+                    return party
             except NodeGone:
                 self._line.see()
             finally:
                 if not is_ready:
-                    self._disband(party, is_kept=False)
+                    self._give_up(party, aside)
             await self._line.turn()
+
+    def _give_up(self, party: Party, aside: Collection[Berth]) -> None:
+        """Leave the places again: those aside to nobody as long as somebody else is there."""
+        for berth, place in zip(party.berths, party.places, strict=False):
+            if berth in aside:
+                self._berths.set_aside(berth, place)
+            elif aside:
+                self._berths.put(berth)
+            else:
+                self._berths.drop(berth)
+        kept = {id(place) for berth, place in zip(party.berths, party.places, strict=False) if berth in aside}
+        self._line.give([place for place in party.places if id(place) not in kept])
 
     def _disband(self, party: Party, is_kept: bool) -> None:
         for berth in party.berths:

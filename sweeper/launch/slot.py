@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,50 +80,57 @@ class RaySlot:
     def __init__(self, placement: Placement, actor: Any = None, held: TrialSpec | None = None) -> None:
         self._placement = placement
         self._actor: Any = placement.actor() if actor is None else actor
-        self._is_ready = False
+        self.has_started = False
         self._obstacle: str | None = None  # why it takes no trial
         self.node = ""  # Ray's id of the one that it is on
         self.is_closed = False
         self._held = held  # the trial that it ran already when it was found
         self.unforkable: str | None = None  # why the app's trials are spawned
 
-    async def ready(self) -> None:
+    async def started(self) -> None:
         """Wait until the actor is placed, at once or when there is room again, and has imported the app."""
-        from ray.exceptions import RayActorError, RayTaskError
+        while not self.has_started:
+            with self._replaced_when_lost():
+                self.node, self.unforkable = await self._actor.ready.remote()
+                self.has_started = True
 
-        while True:
-            try:
-                if not self._is_ready:
-                    self.node, self.unforkable = await self._actor.ready.remote()
-                    self._is_ready = True
-                if await self._is_free():
-                    return
-            except RayTaskError as error:
-                cause = error.cause
-                raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
-            except RayActorError as error:  # its node went while it waited
-                if self._placement.node is not None:
-                    raise NodeGone(str(error)) from error
-                self._replace()
+    async def ready(self) -> None:
+        """Wait until a trial may begin as well: nobody else is on its cards."""
+        while not await self.is_free():
+            await asyncio.sleep(_BUSY_S)  # cards tell nobody when they are left
 
-    async def _is_free(self) -> bool:
-        """Whether a trial may begin now; where it may not, a while has passed."""
+    async def is_free(self) -> bool:
+        """Whether a trial may begin now; where it may not, the user is told why, once."""
+        await self.started()
         if self.node in self._placement.health.closed:
             if self._placement.node is not None:
                 raise NodeGone(f"{self.node} takes no more")
             self._replace()  # somewhere else
-            return False
+            return await self.is_free()
         if not self._placement.resources.gpus:
             return True
-        why = await self._actor.obstacle.remote(self._placement.resources.gpus)
-        if why is None:
-            self._obstacle = None
-            return True
-        if why != self._obstacle:
-            self._placement.notice(f"{why}: no trial is placed there meanwhile")
+        with self._replaced_when_lost():
+            why = await self._actor.obstacle.remote(self._placement.resources.gpus)
+            if why is not None and why != self._obstacle:
+                self._placement.notice(f"{why}: no trial is placed there meanwhile")
             self._obstacle = why
-        await asyncio.sleep(_BUSY_S)
-        return False
+            return why is None
+        return await self.is_free()
+
+    @contextlib.contextmanager
+    def _replaced_when_lost(self) -> Iterator[None]:
+        """Where the actor dies meanwhile, a new one takes its place. Raises LaunchError where the app fails there."""
+        from ray.exceptions import RayActorError, RayTaskError
+
+        try:
+            yield
+        except RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
+        except RayActorError as error:  # its node went while it waited
+            if self._placement.node is not None:
+                raise NodeGone(str(error)) from error
+            self._replace()
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         """Run one trial; ends with `Ended` of kind lost where the slot dies, or is silent beyond its lease.
@@ -199,7 +206,7 @@ class RaySlot:
     def _replace(self) -> None:
         self.kill()
         self._actor = self._placement.actor()
-        self._is_ready = False
+        self.has_started = False
 
 
 async def _result(call: Any) -> tuple[Event, ...]:

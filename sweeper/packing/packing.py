@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sweeper.trial import Ended, Failure, Metered, Resources
+from sweeper.trial import Ended, Failure, Metered, Resources, TrialSpec
 
 if TYPE_CHECKING:  # statistics are loaded once they are needed
     from sweeper.packing.memory import MemoryModel
@@ -16,6 +16,8 @@ Params = Mapping[str, object]
 FIRST = 4  # trials that are measured before any shares a card
 MARGIN = 1.01  # above what the model says: drivers give memory out in pages of 2 MiB
 _SETTLED = 0.25  # of the time of the longest trial: what a running one has by then is taken for its peak
+_SETTLED_S = 60.0  # the same as long as none has ended, where it has not grown for half of that time
+_GROWTH = 1.25  # of what such a one has by then, for its first validation
 _FEW = 4 * FIRST  # as long as so few have ended, running ones count as well
 _REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
 _TOO_LARGE = 1.2  # how many cards a trial is thought to need that ran out of memory alone
@@ -26,10 +28,11 @@ class Packing:
     """One sweep's knowledge of what its trials need. Told of trials that are not packed, it says nothing of them."""
 
     card: int = 0  # bytes of the largest card
-    _held: dict[int, Resources] = field(default_factory=dict)  # what each trial was told to hold, last
+    _asked: dict[int, Resources] = field(default_factory=dict)  # by the config of each trial that is packed
+    _held: dict[int, Resources] = field(default_factory=dict)  # what each was told to hold, last
     _params: list[Params] = field(default_factory=list)
     _peaks: list[int] = field(default_factory=list)
-    _running: dict[int, tuple[Params, int, float]] = field(default_factory=dict)  # peak so far, seconds
+    _running: dict[int, _Running] = field(default_factory=dict)
     _longest_s: float = 0.0
     _model: MemoryModel | None = None
     _fitted: int = 0
@@ -39,8 +42,9 @@ class Packing:
         """What a trial is to hold: what it asks for, or if it is packed a card of its own, or bytes of one."""
         if not asked.is_packed:
             return asked
+        self._asked[number] = asked
         known = [*zip(self._params, self._peaks, strict=True), *self._settled()]
-        if number in self._alone or len(known) < FIRST or not self._peaks:
+        if number in self._alone or len(known) < FIRST:
             held = replace(asked, gpus=1.0)
         else:
             model = self._fit(known)
@@ -48,10 +52,18 @@ class Packing:
         self._held[number] = held
         return held
 
+    def renewed(self, spec: TrialSpec) -> Resources:
+        """What a trial that waits is to hold by what is known now."""
+        if (asked := self._asked.get(spec.number)) is None:
+            return spec.resources or Resources()
+        return self.need(spec.number, spec.params, asked)
+
     def heard(self, number: int, params: Params, event: Metered) -> None:
         """What a running trial has had at its peak so far."""
         if number in self._held and event.gpu_memory_basis == "processes":
-            self._running[number] = (params, event.peak_gpu_memory_bytes, float(event.step))
+            before, peak, now_s = self._running.get(number), event.peak_gpu_memory_bytes, float(event.step)
+            grew_s = now_s if before is None or peak > before.peak else before.grew_s
+            self._running[number] = _Running(params, peak, now_s, grew_s)
 
     def learn(self, number: int, params: Params, ended: Ended) -> None:
         """Take note of how a trial ended.
@@ -92,7 +104,20 @@ class Packing:
 
     def _settled(self) -> list[tuple[Params, int]]:
         """Running trials that have gone on long enough; only as long as few have ended."""
-        least_s = _SETTLED * self._longest_s
-        if not least_s or len(self._peaks) > _FEW:
+        if len(self._peaks) > _FEW:
             return []
-        return [(params, peak) for params, peak, seconds in self._running.values() if peak and seconds >= least_s]
+        running = [one for one in self._running.values() if one.peak]
+        if self._longest_s:
+            return [(one.params, one.peak) for one in running if one.now_s >= _SETTLED * self._longest_s]
+        steady = [one for one in running if one.now_s >= max(_SETTLED_S, 2 * one.grew_s)]
+        return [(one.params, int(one.peak * _GROWTH)) for one in steady]
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What is known of a trial that runs."""
+
+    params: Params
+    peak: int  # bytes so far
+    now_s: float  # since it began
+    grew_s: float  # when its peak was seen to be more than before

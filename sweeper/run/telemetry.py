@@ -73,12 +73,13 @@ class Telemetry:
         self._last = sample
 
     def _totals(self, now: float) -> dict[str, Any]:
-        share = 1.0 if self._spec.resources is None else self._spec.resources.gpus
+        held = self._spec.resources
+        share, nodes = (1.0, 1) if held is None else (held.gpus, held.nodes)
         is_of_processes = self._peak_of_processes is not None
         return {
             "peak_gpu_memory_bytes": self._peak_of_processes if is_of_processes else self._peak_of_cards,
             "gpu_memory_basis": "processes" if is_of_processes else "cards",
-            "gpu_seconds": share * (now - self._began),
+            "gpu_seconds": share * nodes * (now - self._began),
             "energy_j": None if self._energy_j is None else self._energy_j * min(share, 1.0),
         }
 

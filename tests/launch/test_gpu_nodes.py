@@ -1,4 +1,4 @@
-"""Trials that each say what they hold, on nodes with different cards."""
+"""Sweeps on nodes with different cards: what trials hold there, and what no card is promised."""
 
 from __future__ import annotations
 
@@ -7,139 +7,108 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sweeper.history import History, RunRow
+from sweeper.errors import SweeperError
+from sweeper.history import History
+from tests.gpu_bench import GIB, proof
+from tests.gpu_bench.cluster import Nodes, running
 
 pytestmark = pytest.mark.slow
 
 _SCRIPT = """
-import os, time
 import hydra
+from tests.gpu_bench import tasks
 
-@hydra.main(version_base=None, config_path="conf", config_name="app")
+@hydra.main(version_base=None, config_path=None)
 def main(cfg):
-    time.sleep(cfg.seconds)
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return len(visible)
+    return tasks.{task}(cfg)
 
 if __name__ == "__main__":
     main()
 """
-_CONFIG = """
-kind: two
-seconds: 0.05
-kinds:
-  none: {gpus: 0, cards: [], nodes: 1, memory: null}
-  two: {gpus: 2, cards: [H100], nodes: 1, memory: null}
-  half: {gpus: 0.5, cards: [T4, A100], nodes: 1, memory: null}
-  tenth: {gpus: 0, cards: [], nodes: 1, memory: 8GiB}
-hydra:
-  sweeper:
-    study_name: mixed
-    resources:
-      cpus: 0
-      gpus: ${kinds.${kind}.gpus}
-      accelerator: ${kinds.${kind}.cards}
-      nodes: ${kinds.${kind}.nodes}
-      gpu_memory: ${kinds.${kind}.memory}
-"""
 
 
-@dataclass(frozen=True)
-class Played:
-    status: int
-    printed: str
-    runs: list[RunRow]
+@pytest.fixture(scope="module")
+def nodes(gpu_library: Path) -> Iterator[Nodes]:
+    """8×H100, 4×A100 and 2×T4, until the A100 are killed."""
+    with tempfile.TemporaryDirectory(prefix="g") as path, running(Path(path), gpu_library, "HAT") as made:
+        yield made
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: Ray puts sockets there."""
-    with tempfile.TemporaryDirectory(prefix="g") as path:
-        (Path(path) / "train.py").write_text(_SCRIPT)
-        (Path(path) / "conf").mkdir()
-        (Path(path) / "conf" / "app.yaml").write_text(_CONFIG)
-        yield Path(path)
+def script(nodes: Nodes, task: str) -> Path:
+    path = nodes.folder / f"{task}.py"
+    path.write_text(_SCRIPT.format(task=task))
+    return path
 
 
-def play(folder: Path, library: Path, nodes: str, n: int, dies: str, *overrides: str) -> Played:
-    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"} | {
-        "LD_LIBRARY_PATH": str(library),
-        "RAY_TMPDIR": str(folder),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "SWEEPER_STORAGE": f"sqlite:///{folder}/sweeper.db",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.gpu_bench.cluster", str(folder), nodes, str(n), dies, *overrides],
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=230,
+def told(nodes: Nodes, process: subprocess.Popen[str], has_come: Callable[[History], bool]) -> None:
+    """Wait until it stands on record; a sweep that ends before fails the test."""
+    while process.poll() is None:
+        try:
+            if has_come(History(f"sqlite:///{nodes.folder}/sweeper.db")):
+                return
+        except SweeperError:
+            pass
+        time.sleep(0.05)  # a database tells nobody when it has grown
+    pytest.fail(process.communicate()[0])
+
+
+def test_a_card_that_somebody_else_uses_takes_no_trial_until_it_is_free(nodes: Nodes) -> None:
+    until = nodes.folder / "until"
+    nodes.benches["T"].change(0, processes=((os.getpid(), GIB),))
+    process = nodes.launch(
+        script(nodes, "waits"),
+        *("busy", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2", f"+until={until}", "+x=interval(0, 1)"),
+        *("hydra.sweeper.resources={cpus: 0, gpu_memory: 12GiB, accelerator: T4}",),
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{"status"')]
-    assert lines, done.stderr
-    told = json.loads(lines[-1])
-    if told["status"] != 0:
-        return Played(told["status"], told["printed"], [])
-    history = History(f"sqlite:///{folder}/sweeper.db")
-    runs = [run for number in range(n) for run in history.trial("mixed", number).runs]
-    return Played(0, told["printed"], runs)
+    told(nodes, process, lambda history: "GPU-T1" in history.on_gpus())
+    told(nodes, process, lambda history: sum(study.counts["RUNNING"] for study in history.studies()) == 2)
+    found = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "sweeper.cli", "gpus", "--json", "--address", nodes.address],
+            env=nodes.environment(),
+            cwd=nodes.folder,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+    )
+    cards = {card["uuid"]: card for card in found}
+    assert len(cards) == 14 and cards["GPU-H0"]["memory_total"] == 80 * GIB
+    assert (cards["GPU-T0"]["trials"], cards["GPU-T0"]["others"]) == ([], [os.getpid()])
+    assert len(cards["GPU-T1"]["trials"]) == 1
+
+    nodes.benches["T"].change(0, processes=())
+    told(nodes, process, lambda history: {"GPU-T0", "GPU-T1"} <= set(history.on_gpus()))
+    until.touch()
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    assert f"GPU 0 of {os.uname().nodename} is in use by process {os.getpid()}" in printed
 
 
-def most_on_each_card(runs: list[RunRow]) -> dict[str, float]:
-    """By UUID: the largest sum of shares that runs held of a card at one moment, by their times on record."""
-    changes = defaultdict[str, list[tuple[float, float]]](list)
-    for run in runs:
-        if run.started_at is not None and run.gpu_share:
-            for uuid in run.gpus:
-                share = min(run.gpu_share, 1.0)
-                changes[uuid] += [(run.started_at, share), (run.ended_at or run.started_at, -share)]
-    most = {}
-    for uuid, of_card in changes.items():
-        held, most[uuid] = 0.0, 0.0
-        for _, change in sorted(of_card):
-            held += change
-            most[uuid] = max(most[uuid], held)
-    return most
+def test_trials_are_packed_by_what_the_first_of_them_took(nodes: Nodes) -> None:
+    process = nodes.launch(
+        script(nodes, "occupies"),
+        *("packed", "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=2", "+gib=interval(3, 6)"),
+        *("hydra.sweeper.resources={cpus: 0, gpus: auto, accelerator: T4}", "hydra/sweeper/sampler=random"),
+    )
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    runs = proof.runs(nodes.folder, "packed")
+    assert [run.gpu_share for run in runs[:4]] == [1.0] * 4
+    for run in runs[6:]:
+        assert run.gpu_share is not None and run.peak_gpu_memory_bytes is not None
+        assert run.peak_gpu_memory_bytes / (16 * GIB) <= run.gpu_share < 0.7
 
 
-def test_mixed_trials_on_unlike_nodes_hold_what_they_say_and_no_card_more_than_its_share(
-    gpu_library: Path, folder: Path
+def test_whatever_trials_hold_no_card_is_promised_twice_and_a_node_that_dies_takes_no_trial_along(
+    nodes: Nodes,
 ) -> None:
-    kinds = "kind=choice(none, two, half, tenth)"
-    played = play(
-        folder,
-        gpu_library,
-        "HT",
-        40,
-        "-",
-        kinds,
-        "hydra/sweeper/sampler=random",
-        "hydra.sweeper.n_jobs=4",
-        "hydra.sweeper.trial.retries=5",
-    )
-    assert played.status == 0, played.printed
-    ended = {run.number: run for run in played.runs if run.state == "COMPLETE"}
-    assert sorted(ended) == list(range(40))
-    for run in ended.values():
-        kind, held = run.config["kind"], run.gpu_share
-        models = {uuid[:5] for uuid in run.gpus}
-        if kind == "none":
-            assert (held, run.gpus) == (0.0, ())
-        elif kind == "two":
-            assert (held, len(run.gpus), models) == (2.0, 2, {"GPU-H"})
-        elif kind == "half":
-            assert (held, len(run.gpus)) == (0.5, 1) and models <= {"GPU-A", "GPU-T"}
-        else:
-            memory = {"GPU-H": 80, "GPU-A": 40, "GPU-T": 16}[models.pop()]
-            assert held == pytest.approx(8 / memory) and len(run.gpus) == 1
-    used = most_on_each_card(played.runs)
-    assert max(used.values()) <= 1 + 1e-6 and {uuid[:5] for uuid in used} == {"GPU-H", "GPU-T"}
+    status, printed = proof.sweep(nodes, 20, "A", "hydra.sweeper.n_jobs=4", "hydra/sweeper/sampler=random")
+    assert status == 0, printed
+    assert list(proof.problems(nodes.folder, 20, "A")) == []
+    assert proof.slots_used(nodes.folder) < 16  # trials that hold the same have one after the other

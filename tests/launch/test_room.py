@@ -111,6 +111,36 @@ def test_what_can_never_fit_is_told(wanted: Resources, told: str) -> None:
     assert f"{needs(wanted)}, {why_never(wanted, NODES)}" == told
 
 
+def test_others_go_past_one_that_waits_only_on_cards_that_it_does_not_wait_for() -> None:
+    there = room(A)
+    running = [there.take(need(gpus=share)) or () for share in (1.0, 1.0, 0.7, 0.6)]
+    assert [places[0].cards for places in running] == [(0,), (1,), (2,), (3,)]
+    small, large = need(gpus=0.3), need(gpus=1.0)
+    found, left = there.placed([large, small, small])
+    assert list(found) == [1] and found[1][0].cards == (2,)  # the card with the least on it is kept
+    assert not left.fits(small) and there.fits(small)
+    there.give(running[3])
+    assert list(there.placed([large])[0]) == [0]
+
+
+def test_what_a_trial_needs_is_asked_anew_while_it_waits() -> None:
+    async def story() -> tuple[Place, ...]:
+        line, known = Line(lambda: (T,)), [need(gpus=1.0)]
+        line.see()
+        for _ in range(2):
+            await line.turn()
+            await line.place(lambda: need(gpus=0.8))
+        await line.turn()
+        waiting = asyncio.create_task(line.place(lambda: known[0]))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        known[0] = need(gpus=0.2)
+        line.see()
+        return await waiting
+
+    assert asyncio.run(story())[0].need.gpus == 0.2
+
+
 def test_a_trial_that_was_foretold_too_large_is_tried_alone() -> None:
     (place,) = room(T).take(need(gpu_memory=99 * GIB, is_packed=True)) or ()
     assert place.need.gpus == 1.0
@@ -124,7 +154,7 @@ def test_a_large_trial_is_not_starved_by_small_ones_and_idle_nodes_are_used() ->
 
         async def trial(name: str, wanted: Resources) -> None:
             await line.turn()
-            places = await line.place(wanted)
+            places = await line.place(lambda: wanted)
             told.append(f"{name} on {places[0].node}")
             await gates[name].wait()
             line.give(places)
@@ -159,7 +189,7 @@ def test_trials_are_not_chosen_long_before_there_is_room() -> None:
             nonlocal placed
             await line.turn()
             placed += 1
-            await line.place(need(gpus=1.0))
+            await line.place(lambda: need(gpus=1.0))
 
         for _ in range(10):
             tasks.append(asyncio.create_task(trial()))

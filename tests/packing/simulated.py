@@ -7,12 +7,13 @@ passes a card's memory ends the trial that grew, as CUDA does.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from optuna.trial import TrialState
 
+from sweeper.launch.line import MOST_AHEAD, may_go_past
 from sweeper.launch.room import Offer, Place, Room
 from sweeper.packing import Packing
 from sweeper.trial import Ended, Failure, Metered, Resources
@@ -21,6 +22,7 @@ GIB = 1 << 30
 AUTO = Resources(cpus=0.0, gpus=1.0, is_packed=True)
 _AT_ONCE = 0.8  # of the peak, from the beginning
 _VALIDATES_AT = 0.15  # of the time
+_LOOK_EVERY_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -75,32 +77,29 @@ class World:
     need: Callable[[int, Job], Resources]
     ended: Callable[[_Running, Ended], bool]  # whether the trial is to be tried again
     heard: Callable[[int, Job, int, float], None] = lambda *_: None
+    ahead: int = MOST_AHEAD
+    _latest: Resources | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
     def run(self) -> Outcome:
         room = Room()
         room.see(self.offers)
-        line = list(range(len(self.jobs)))
-        events: list[tuple[float, int, str, int]] = []
+        later = list(range(len(self.jobs)))
+        line: list[int] = []
+        events: list[tuple[float, int, str, int]] = [(_LOOK_EVERY_S, 0, "looks", -1)]
         running: dict[int, _Running] = {}
-        now, ticket, head, of = 0.0, 0, None, -1
-        while line or running:
+        now, ticket = 0.0, 0
+        while later or line or running:
             for one in running.values():
                 self.heard(one.number, one.job, one.memory, now - one.began)
-            while line:
-                if of != line[0]:
-                    head, of = self.need(line[0], self.jobs[line[0]]), line[0]
-                places = room.take(head)
-                if places is None:
-                    break
-                number, ticket = line.pop(0), ticket + 1
-                job, held = self.jobs[number], places[0].need
-                one = _Running(number, job, held, places, 0, (places[0].node, places[0].cards[0]), now)
-                running[ticket], of = one, -1
-                self.outcome.runs += 1
+            for one in self._begun(room, line, later, now):
+                ticket += 1
+                running[ticket] = one
                 for moment, what in ((0.0, "starts"), (_VALIDATES_AT, "grows"), (1.0, "ends")):
-                    heapq.heappush(events, (now + moment * job.duration_s, ticket, what, number))
+                    heapq.heappush(events, (now + moment * one.job.duration_s, ticket, what, one.number))
             now, key, what, _ = heapq.heappop(events)
+            if what == "looks":
+                heapq.heappush(events, (now + _LOOK_EVERY_S, 0, "looks", -1))
             if (one := running.get(key)) is None:
                 continue
             if what == "ends":
@@ -112,6 +111,23 @@ class World:
                 self._end(running.pop(key), room, line, Failure.OOM)
         self.outcome.makespan_s = now
         return self.outcome
+
+    def _begun(self, room: Room, line: list[int], later: list[int], now: float) -> Iterator[_Running]:
+        """As the launcher's line does it: trials are asked for while there is room for more."""
+        while True:
+            needs = [self.need(number, self.jobs[number]) for number in line]
+            found, left = room.placed(needs)
+            self._latest = needs[max(found)] if found else self._latest
+            numbers = list(line)
+            for place, places in found.items():
+                number, held = numbers[place], places[0].need
+                line.remove(number)
+                self.outcome.runs += 1
+                card = (places[0].node, places[0].cards[0])
+                yield _Running(number, self.jobs[number], held, places, 0, card, now)
+            if not later or (line and not (len(line) < self.ahead and may_go_past(left, self._latest))):
+                return
+            line.append(later.pop(0))
 
     def _end(self, one: _Running, room: Room, line: list[int], failure: Failure | None) -> None:
         room.give(one.places)
