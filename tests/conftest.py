@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -13,6 +14,13 @@ from tests import gpu_bench
 
 settings.register_profile("sweeper", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("sweeper")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector look no more through all that is imported and collected: a tenth of the time of the tests."""
+    gc.collect()
+    gc.freeze()
+
 
 Sweep = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """Run the command line; what the user can act on ends it with its text on standard error and a status."""
-    from sweeper.cli.app import app
+    from sweeper.cli.app import command
     from sweeper.errors import SweeperError
     from sweeper.text import printable
 
@@ -16,7 +16,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a lone surrogate is no reason to die while printing
     try:
-        app(prog_name="sweeper")
+        command()(prog_name="sweeper")
     except SweeperError as error:
         for line in str(error).splitlines():
             print(f"sweeper: {printable(line)}", file=sys.stderr)

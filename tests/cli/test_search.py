@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import optuna
@@ -13,12 +14,14 @@ import pytest
 
 from sweeper.record import Storage
 from tests.cli.conftest import Sweeper
-from tests.history.database import Written, add, digits
+from tests.history.database import Written, add
 
 
 @pytest.fixture
-def database(written: Written, tmp_path: Path) -> Written:
-    digits(written, tmp_path)
+def database(written: Written, digits_url: str, tmp_path: Path) -> Written:
+    """The study digits, to be written to."""
+    written.close()
+    shutil.copy(digits_url.removeprefix("sqlite:///"), tmp_path / "sweeper.db")
     return written
 
 

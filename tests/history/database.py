@@ -40,10 +40,13 @@ class Written:
     def __init__(self, url: str) -> None:
         self.url = url
         with_driver = url.replace("postgresql://", "postgresql+psycopg://")
-        if url.startswith("sqlite"):
+        is_made = url.startswith("sqlite")
+        if is_made:
             Path(url.removeprefix("sqlite:///")).write_bytes(_empty())
-        self.storage = optuna.storages.RDBStorage(with_driver, skip_table_creation=url.startswith("sqlite"))
-        if url.startswith("sqlite"):  # no test cuts the power, and waiting for the disk is most of what they take
+        self.storage = optuna.storages.RDBStorage(
+            with_driver, skip_compatibility_check=is_made, skip_table_creation=is_made
+        )
+        if is_made:  # no test cuts the power, and waiting for the disk is most of what they take
             event.listen(self.storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous = OFF"))
             self.storage.engine.dispose()
         self.engine = create_engine(with_driver)
