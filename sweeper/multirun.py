@@ -79,7 +79,7 @@ def _plan(multirun: Multirun, asked: PlanRequest, conf: Path) -> None:
     inputs = understand(multirun, conf)
     if asked.has_canary:
         fly(inputs)
-    launcher = _launcher(multirun, inputs, NO_SNAPSHOT, "", lambda _: None)
+    launcher = _launcher(multirun, inputs, NO_SNAPSHOT, lambda _: None)
     plan_page.show(planning.plan(multirun, inputs, launcher.prospect, asked.has_canary), asked)
 
 
@@ -126,7 +126,7 @@ def _run(
         display.notice(text)
 
     with contextlib.ExitStack() as undo:
-        launcher = _launcher(multirun, prepared, prepared.code.snapshot, prepared.uuid, say)
+        launcher = _launcher(multirun, prepared, prepared.code.snapshot, say, prepared)
         if launcher.outlives_drivers:  # there is nothing to start, and what its slots hold comes before take_over
             undo.enter_context(launcher)
         adopted = adopt(launcher, opened, record)
@@ -192,7 +192,11 @@ def _suggest(multirun: Multirun, prepared: Prepared) -> Callable[[optuna.Trial],
 
 
 def _launcher(
-    multirun: Multirun, inputs: Inputs, snapshot: Snapshot, sweep: str, notice: Callable[[str], None]
+    multirun: Multirun,
+    inputs: Inputs,
+    snapshot: Snapshot,
+    notice: Callable[[str], None],
+    sweep: Prepared | None = None,
 ) -> InlineLauncher | RayLauncher:
     callbacks, settings = multirun.context.callbacks, inputs.settings
     if settings.launcher == "inline":
@@ -201,17 +205,23 @@ def _launcher(
         hydra = multirun.config.hydra
         loaded = LoadedApp(multirun.task, callbacks, Capture(snapshot))
         return InlineLauncher(loaded, lambda: configure_log(hydra.hydra_logging, hydra.verbose))
+    from sweeper.itinerary import itinerary
     from sweeper.launch.ray import RayLauncher
 
+    travel, parcel = None, None
+    if sweep is not None and settings.ray.address is not None:  # nodes of a cluster need not share our folders
+        travel, parcel = itinerary(sweep)
     return RayLauncher(
         App.of(multirun.task, callbacks, snapshot),
         inputs.needs,
         settings.n_jobs,
         settings.ray.address,
         inputs.attempts.isolation,
-        sweep,
+        None if sweep is None else sweep.uuid,
         notice,
         inputs.packing if inputs.is_varied else None,
+        travel,
+        parcel,
     )
 
 

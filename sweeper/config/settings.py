@@ -67,6 +67,8 @@ class Ray:
     """Which Ray to use."""
 
     address: str | None = None  # of a running cluster; None starts a local Ray of this sweep's own
+    # on nodes that do not see the driver's folders: where runs' folders lie there; None: below the temporary folder
+    scratch: str | None = None
 
 
 @dataclass

@@ -12,9 +12,12 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from sweeper.errors import LaunchError
 from sweeper.launch import inventory
+from sweeper.launch.travel import Ground, Travel
+from sweeper.provenance.store import open_store
 from sweeper.run.app import App
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
@@ -23,13 +26,34 @@ from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
 GRACE_S = 3.0  # between SIGTERM and SIGKILL, where a driver ends a trial
 _ABANDONED_S = 1800.0  # without a sign of a driver, and without a trial
 _MOST_KEPT = 50_000  # events in memory
+_PIECE_BYTES = 8 << 20  # of a file, in one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What an actor finds where it was placed."""
+
+    node: str  # Ray's id
+    host: str
+    lacks_code: bool = False  # the driver's folder is not to be seen here, and the code has not come along
+    apart: str | None = None  # where the folders of runs lie, which only this node sees; None where the driver does
+    is_far: bool = False  # whether files are to be taken from here, as the store is out of reach
+    unforkable: str | None = None  # why trials are spawned though they were to be forked
 
 
 class SlotActor:
     """A share of a node, and the trial that it runs or has run last."""
 
-    def __init__(self, app: App, environment: dict[str, str], isolation: Isolation) -> None:
-        self._host = Host(app, environment, isolation)
+    def __init__(
+        self, app: App, environment: dict[str, str], isolation: Isolation, travel: Travel | None = None
+    ) -> None:
+        self._problem: LaunchError | None = None
+        self._ground: Ground | None = None
+        try:
+            self._ground = None if travel is None else travel.arrive()
+        except LaunchError as problem:  # raised here, it would be a lost actor to the driver
+            self._problem = problem
+        self._host = Host(app if self._ground is None else self._ground.app(app), environment, isolation)
         self._spec: TrialSpec | None = None
         self._events: list[Event] = []
         self._first = 0  # the number of events[0]
@@ -38,14 +62,21 @@ class SlotActor:
         self._heard_at = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
-    async def ready(self) -> tuple[str, str | None]:
-        """Wait until the app is imported; says on which node, and why trials are spawned if they cannot be forked."""
+    async def ready(self) -> Arrived:
+        """Wait until the app is imported, unless the code is missing."""
         import ray
 
         if self._watch is None:
             self._watch = asyncio.create_task(self._leave_when_abandoned())
-        await self._host.ready()
-        return ray.get_runtime_context().get_node_id(), self._host.unforkable
+        if self._problem is not None:
+            raise self._problem
+        found = Arrived(ray.get_runtime_context().get_node_id(), socket.gethostname())
+        ground = self._ground
+        if ground is not None:
+            found = replace(found, lacks_code=ground.lacks_code, apart=ground.apart, is_far=ground.store is not None)
+        if not found.lacks_code:
+            await self._host.ready()
+        return replace(found, unforkable=self._host.unforkable)
 
     async def obstacle(self, share: float) -> str | None:
         """Why a trial must not begin here now: somebody else is on the cards that this process sees."""
@@ -64,7 +95,7 @@ class SlotActor:
         """Start a trial; returns its first events, as `hear` does."""
         self._spec, self._events, self._first = replace(spec, payload=b""), [], 0
         self._grown = asyncio.Event()
-        self._work = asyncio.create_task(self._listen(self._host.run(spec)))
+        self._work = asyncio.create_task(self._listen(self._host.run(self._here(spec))))
         return await self.hear(0, patience_s)
 
     async def hear(self, heard: int, patience_s: float) -> tuple[Event, ...]:
@@ -86,6 +117,16 @@ class SlotActor:
     async def forget(self) -> None:
         """Its end was heard."""
         self._spec, self._events, self._first = None, [], 0
+
+    def piece(self, sha256: str, offset: int) -> bytes:
+        """Some of a file that waits here for the sweep's store; nothing behind its end."""
+        with open_store(self._store()).open(sha256) as file:
+            file.seek(offset)
+            return file.read(_PIECE_BYTES)
+
+    def file_taken(self, sha256: str) -> None:
+        """It is in the sweep's store."""
+        open_store(self._store()).discard(sha256, used_before=time.time())
 
     async def answer(self, step: int, prune: bool) -> None:
         self._host.answer(step, prune)
@@ -124,6 +165,13 @@ class SlotActor:
         """Events that are no longer kept here."""
         if self._spec is None or heard >= self._first:
             return []
-        return JournalReader(journal_path(self._spec.folder, self._spec.run), self._spec.run).read()[
-            heard : self._first
-        ]
+        own = self._here(self._spec)
+        return JournalReader(journal_path(own.folder, own.run), own.run).read()[heard : self._first]
+
+    def _here(self, spec: TrialSpec) -> TrialSpec:
+        return spec if self._ground is None else self._ground.spec(spec)
+
+    def _store(self) -> str:
+        if self._ground is None or self._ground.store is None:
+            raise LaunchError("nothing waits here: this node reaches the sweep's store")
+        return self._ground.store

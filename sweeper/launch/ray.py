@@ -30,10 +30,12 @@ from sweeper.launch import Slot, T, inventory
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
 from sweeper.launch.node import offers
+from sweeper.launch.parcel import Parcel
 from sweeper.launch.prospect import Node, Prospect
 from sweeper.launch.room import Offer, Room, needs, why_never
 from sweeper.launch.roving import Berths, RovingSlot
 from sweeper.launch.slot import NAMESPACE, Placement, RaySlot
+from sweeper.launch.travel import Travel
 from sweeper.packing import Packing
 from sweeper.run.app import App
 from sweeper.trial import Isolation, Resources, TrialSpec
@@ -49,7 +51,7 @@ class RayLauncher:
 
     `needs` are what trials may hold, as far as it is known; with `packing` each trial says it itself, and the packing
     is told how large cards are. `sweep` names the slots, where they outlive this driver; `notice` is told what the user
-    should know.
+    should know. `travel` and `parcel` are for nodes that may not see the driver's folders.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class RayLauncher:
         sweep: str | None = None,
         notice: Callable[[str], None] = lambda _: None,
         packing: Packing | None = None,
+        travel: Travel | None = None,
+        parcel: Parcel | None = None,
     ) -> None:
         numbers = itertools.count()
         self.outlives_drivers = address is not None and sweep is not None  # its slots do, on a cluster of others
         name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if self.outlives_drivers else None
-        self._placement = Placement(app, needs[0], isolation, notice=notice, name=name)
+        self._placement = Placement(app, needs[0], isolation, notice=notice, name=name, travel=travel, parcel=parcel)
         self._needs = needs
         self._packing = packing
         self._n_jobs = n_jobs

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeper.errors import LaunchError
-from sweeper.launch.actor import SlotActor
+from sweeper.launch.actor import Arrived, SlotActor
+from sweeper.launch.courier import Courier
 from sweeper.launch.health import Health
 from sweeper.launch.node import ACCELERATOR, NODE_ID
+from sweeper.launch.parcel import Parcel
+from sweeper.launch.travel import Travel
 from sweeper.run.app import App
 from sweeper.run.journal import so_far
 from sweeper.trial import Ended, Event, Failure, Isolation, Resources, TrialSpec
@@ -31,6 +34,8 @@ class Placement:
     health: Health = field(default_factory=Health)
     notice: Callable[[str], None] = lambda _: None  # is told what the user should know
     lease_s: float = 60.0  # a slot that is silent for so long is given up
+    travel: Travel | None = None  # to nodes that may not see the driver's folders; None: all of them do
+    parcel: Parcel | None = None  # the code, for those that do not
     name: Callable[[], str] | None = None  # of a new actor that is to outlive its driver; None where none does
 
     @property
@@ -52,9 +57,10 @@ class Placement:
             max_restarts=0,
             max_task_retries=0,
             enable_task_events=False,  # the record is ours; Ray's own copy of it costs a tenth of a call
+            **({} if self.parcel is None else {"runtime_env": self.parcel.environment()}),
             **outlives,
         )
-        return actor.remote(self.app, hidden, self.isolation)
+        return actor.remote(self.app, hidden, self.isolation, self.travel)
 
     def _where(self) -> dict[str, Any]:
         """Ray's options for a node of the kind that is asked for, none of those that have had too many errors."""
@@ -80,19 +86,47 @@ class RaySlot:
     def __init__(self, placement: Placement, actor: Any = None, held: TrialSpec | None = None) -> None:
         self._placement = placement
         self._actor: Any = placement.actor() if actor is None else actor
-        self.has_started = False
+        self._arrived: Arrived | None = None  # where it was placed, once it is ready
         self._obstacle: str | None = None  # why it takes no trial
-        self.node = ""  # Ray's id of the one that it is on
         self.is_closed = False
         self._held = held  # the trial that it ran already when it was found
-        self.unforkable: str | None = None  # why the app's trials are spawned
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the actor is placed and has imported the app."""
+        return self._arrived is not None
+
+    @property
+    def node(self) -> str:
+        """Ray's id of the one that it is on; empty as long as there is none."""
+        return "" if self._arrived is None else self._arrived.node
+
+    @property
+    def unforkable(self) -> str | None:
+        """Why the app's trials are spawned."""
+        return None if self._arrived is None else self._arrived.unforkable
 
     async def started(self) -> None:
         """Wait until the actor is placed, at once or when there is room again, and has imported the app."""
         while not self.has_started:
             with self._replaced_when_lost():
-                self.node, self.unforkable = await self._actor.ready.remote()
-                self.has_started = True
+                await self._arrive()
+
+    async def _arrive(self) -> None:
+        """Wait until the actor has imported the app; where it lacks the code, another one is to come with it."""
+        arrived: Arrived = await self._actor.ready.remote()
+        parcel = self._placement.parcel
+        if arrived.lacks_code:
+            if parcel is None:
+                raise LaunchError(f"node {arrived.host} does not see the code")
+            await asyncio.to_thread(parcel.send)
+            self._replace()
+            return
+        self._arrived = arrived
+        if arrived.apart is not None and parcel is not None and parcel.is_new_to(arrived.node):
+            self._placement.notice(
+                f"{arrived.host} does not see the sweep's folder: its runs lie there in {arrived.apart}"
+            )
 
     async def ready(self) -> None:
         """Wait until a trial may begin as well: nobody else is on its cards."""
@@ -120,10 +154,12 @@ class RaySlot:
     @contextlib.contextmanager
     def _replaced_when_lost(self) -> Iterator[None]:
         """Where the actor dies meanwhile, a new one takes its place. Raises LaunchError where the app fails there."""
-        from ray.exceptions import RayActorError, RayTaskError
+        from ray.exceptions import RayActorError, RayTaskError, RuntimeEnvSetupError
 
         try:
             yield
+        except RuntimeEnvSetupError as error:
+            raise LaunchError(f"a node cannot unpack the code that it was sent: {error}") from error
         except RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
@@ -152,11 +188,13 @@ class RaySlot:
 
         heard = 0
         try:
+            if self._arrived is None:  # it was found at work
+                self._arrived = await self._actor.ready.remote()
             while True:
                 events: tuple[Event, ...] = await asyncio.wait_for(_result(call), self._placement.lease_s)
                 heard += len(events)
                 if events:
-                    yield events
+                    yield await self._with_files(events)
                     if isinstance(end := events[-1], Ended):
                         self._note(end)
                         self._actor.forget.remote()
@@ -164,8 +202,17 @@ class RaySlot:
                 call = self._actor.hear.remote(heard, self._placement.beat_s)
         except (RayActorError, TimeoutError) as error:
             reason = _reason(error, self._placement.lease_s)
+            if self._arrived is not None and self._arrived.apart is not None:
+                reason += "; its checkpoints lay on that node alone, and the next attempt begins anew"
             self._replace()
             yield tuple(so_far(spec.folder, spec.run, heard, Failure.LOST, reason))
+
+    async def _with_files(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        """The events, once what they say is kept has reached the sweep's store."""
+        travel = self._placement.travel
+        if self._arrived is None or not self._arrived.is_far or travel is None:
+            return events
+        return await Courier(self._actor, travel.artifacts, self._placement.lease_s).bring(events)
 
     def _note(self, end: Ended) -> None:
         """Whether the node's hardware is to blame, and no more is placed there."""
@@ -206,7 +253,7 @@ class RaySlot:
     def _replace(self) -> None:
         self.kill()
         self._actor = self._placement.actor()
-        self.has_started = False
+        self._arrived = None
 
 
 async def _result(call: Any) -> tuple[Event, ...]:

@@ -13,7 +13,7 @@ import multiprocessing.spawn
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,15 @@ class App:
             snapshot=snapshot,
             secrets=secret.known(),
         )
+
+    def moved(self, here: Callable[[str], str]) -> App:
+        """The same app where its files lie elsewhere: `here` gives the new place of an absolute path."""
+        given = self.preparation
+        moved: dict[str, Any] = {key: here(given[key]) for key in ("dir", "init_main_from_path") if key in given}
+        moved["sys_path"] = [here(path) for path in given["sys_path"]]
+        moved["sys_argv"] = [here(word) if Path(word).is_absolute() else word for word in given["sys_argv"]]
+        root = None if self.snapshot.root is None else here(self.snapshot.root)
+        return replace(self, preparation=given | moved, snapshot=replace(self.snapshot, root=root))
 
     def load(self) -> LoadedApp:
         """Import the app's modules into this process and find its task."""
