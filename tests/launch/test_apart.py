@@ -32,7 +32,7 @@ def test_trials_run_where_no_folder_is_shared_and_what_they_keep_reaches_the_sto
     assert seen["runs"] == [["COMPLETE", None, 0, []], ["FAIL", "lost", 0, []], ["COMPLETE", None, 1, []]]
     assert "its checkpoints lay on that node alone, and the next attempt begins anew" in seen["log"]
     assert seen["metrics"] == {"steps": 1.0, "ignored": 0.0}  # no checkpoint of the dead node, no ignored file
-    assert {"trial.log", "app.log", ".hydra/config.yaml", "weights.bin"} <= set(seen["kept"])
+    assert {"trial.log", ".hydra/config.yaml", "weights.bin"} <= set(seen["kept"])
     assert seen["missing"] == []
     assert seen["is_whole"]
     assert seen["data"] == [None]
