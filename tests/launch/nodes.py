@@ -38,6 +38,7 @@ def cluster(nodes: int) -> Iterator[Any]:
     """A head that runs nothing, and so many nodes of one CPU."""
     os.environ |= {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_worker_niceness": "0",  # on a busy machine, nice workers wait for ever
         "RAY_health_check_initial_delay_ms": "0",
         "RAY_health_check_period_ms": "500",
         "RAY_health_check_failure_threshold": "4",
