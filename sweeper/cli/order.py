@@ -40,7 +40,7 @@ def order(
     History(url).study(study)  # of a database that is not there, nothing is created
     with contextlib.closing(Storage(url)) as storage:
         ask = Ask(study, kind, argument, getpass.getuser(), socket.gethostname(), sweep)
-        asked = storage.writer.submit(ask).result()
+        asked = storage.writer.perform(ask)
         answers = _wait(storage, asked)
     if json:
         machine.print_json([_record(one, answers.get(one.request)) for one in asked])

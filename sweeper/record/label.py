@@ -51,12 +51,12 @@ class Untagged(Blind):
 
 def tag(storage: Storage, study: str, number: int | None, names: Sequence[str], user: str) -> None:
     """Add tags to a trial, or to a study where there is no number; durable when it returns."""
-    storage.writer.submit(Tagged(study, number, tuple(names), user)).result()
+    storage.writer.perform(Tagged(study, number, tuple(names), user))
 
 
 def untag(storage: Storage, study: str, number: int | None, names: Sequence[str]) -> None:
     """Take tags away; one that is not there is no error."""
-    storage.writer.submit(Untagged(study, number, tuple(names))).result()
+    storage.writer.perform(Untagged(study, number, tuple(names)))
 
 
 def note(storage: Storage, study: str, number: int | None, body: str) -> None:

@@ -121,6 +121,14 @@ class Link:
         """End the transaction; when this raises, whether it was committed is unknown."""
         raw(connection).execute("COMMIT")
 
+    def has_committed(self, connection: Connection) -> bool:
+        """Whether a transaction that was interrupted while it was being committed is known to have been."""
+        return self.dialect == "sqlite" and not raw(connection).in_transaction
+
+    def is_up(self) -> bool:
+        """Whether there is a connection, and nothing has gone wrong on it."""
+        return self._connection is not None and not self._is_out
+
     def roll_back(self, connection: Connection) -> None:
         """End the transaction without a trace."""
         raw(connection).execute("ROLLBACK")

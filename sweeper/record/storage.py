@@ -104,10 +104,10 @@ class Storage(BaseStorage):
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         name = DEFAULT_STUDY_NAME_PREFIX + str(uuid.uuid4()) if study_name is None else study_name
         _check_name("study", name)
-        return self.writer.submit(NewStudy(name, tuple(directions)), self._memory.forget).result()
+        return self.writer.perform(NewStudy(name, tuple(directions)), self._memory.forget)
 
     def delete_study(self, study_id: int) -> None:
-        self.writer.submit(DropStudy(study_id), lambda _: self._memory.forget(study_id)).result()
+        self.writer.perform(DropStudy(study_id), lambda _: self._memory.forget(study_id))
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         self._set_study_attr(study_user_attrs, study_id, key, value)
@@ -118,7 +118,7 @@ class Storage(BaseStorage):
     def _set_study_attr(self, table: Table, study_id: int, key: str, value: Any) -> None:
         _check_name("attribute", key)
         write = StudyAttr(table, study_id, key, json.dumps(value))
-        self.writer.submit(write, lambda _: self._memory.forget_attrs(table, study_id)).result()
+        self.writer.perform(write, lambda _: self._memory.forget_attrs(table, study_id))
 
     def get_study_id_from_name(self, study_name: str) -> int:
         return self.ask(lambda connection: studies.id_of(connection, study_name))
@@ -144,7 +144,7 @@ class Storage(BaseStorage):
         self._memory.known(study_id)
         children = () if template_trial is None else children_of(template_trial)
         write = NewTrial(study_id, utc_now(), template_trial, children)
-        return self.writer.submit(write, partial(self._memory.created, study_id)).result()._trial_id
+        return self.writer.perform(write, partial(self._memory.created, study_id))._trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         mirror = self._memory.holding(trial_id)
@@ -152,7 +152,7 @@ class Storage(BaseStorage):
         change = State(trial_id, state, told, utc_now())
         is_anybodys = self._sweep is None or state == TrialState.RUNNING
         write = change if is_anybodys else OwnState(change, str(self._sweep))
-        moved = self.writer.submit(write, partial(self._moved, mirror, trial_id, told)).result()
+        moved = self.writer.perform(write, partial(self._moved, mirror, trial_id, told))
         if moved.changed and state == TrialState.RUNNING:
             self._take_over(mirror, trial_id)
         return moved.changed
@@ -167,7 +167,7 @@ class Storage(BaseStorage):
             unfinished, seen = tuple(mirror.unfinished), mirror.seen
         claim = Claim(study_id, limit, unfinished, seen, utc_now())
         write = claim if self._sweep is None else OwnClaim(claim, self._sweep)
-        claimed = self.writer.submit(write, partial(self._claimed, mirror)).result()
+        claimed = self.writer.perform(write, partial(self._claimed, mirror))
         if claimed is None:
             return None
         if claimed.new is None:
@@ -178,7 +178,7 @@ class Storage(BaseStorage):
         """Take over a running trial of a sweep that has ended; False where somebody else has done so."""
         mirror = self._memory.holding(trial_id)
         write = Adopt(trial_id, owner, str(self._sweep))
-        adopted = self.writer.submit(write, lambda _: mirror.stale.add(trial_id)).result()
+        adopted = self.writer.perform(write, lambda _: mirror.stale.add(trial_id))
         if adopted:
             self._take_over(mirror, trial_id)
         return adopted
@@ -268,7 +268,7 @@ class Storage(BaseStorage):
         trial = self.get_trial(child.trial_id)
         self.check_trial_is_updatable(child.trial_id, trial.state)
         check(mirror)
-        self.writer.submit(child, lambda _: mirror.stale.add(child.trial_id)).result()
+        self.writer.perform(child, lambda _: mirror.stale.add(child.trial_id))
 
     # Trials: reading
 

@@ -1,9 +1,7 @@
-"""One thread that writes: whatever waits when it looks goes into one transaction, in order, exactly once.
+"""One thread at a time that writes: whatever waits when it looks goes into one transaction, in order.
 
-A write decides within the transaction, where nobody else can change what it read, and says what to store; the
-rows of all writes then go to the database together. A transaction carries its writer's own number, so that
-one whose answer was lost after COMMIT is recognised when the connection is back, and neither lost nor done
-twice.
+That is the writer's own thread, or one that cannot go on before its write is durable and finds nobody writing: to hand
+the write over and to be told of its end costs as much as the write. Whatever goes wrong is for the writer's thread.
 """
 
 from __future__ import annotations
@@ -11,25 +9,20 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
 from sweeper.errors import StorageError
-from sweeper.record.batch import Batch, Write
+from sweeper.record.batch import Write
 from sweeper.record.database import Database
 from sweeper.record.failure import is_outage, is_refusal, reason
 from sweeper.record.link import Link
 from sweeper.record.outage import Health, Outage
-from sweeper.record.statement import Sql, upsert
-from sweeper.record.tables import writers
-from sweeper.record.waiting import Answer, Waiting, announce, answered, resolve, running
+from sweeper.record.transaction import Transaction, Transactions
+from sweeper.record.waiting import Answer, Waiting, resolve, running
 
 _DEADLINE_S = 0.2  # a deferred write is durable after this, when no other takes it along earlier
 _MOST = 5_000  # writes in one transaction
@@ -46,15 +39,16 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self.link = Link(database)
-        self._mark = _mark(database.dialect)
-        self._key = uuid.uuid4().hex
-        self._seq = 0
+        self._transactions = Transactions(self.link)
         self._changed = threading.Condition()
         self._queue: deque[Waiting] = deque()
         self._given = 0
         self._done = 0
         self._urgent = 0
         self._taken: list[Waiting] = []  # those in the transaction that is under way
+        self._left: Transaction | None = None  # what another thread could not bring to an end
+        self._is_writing = False
+        self._is_asleep = False  # the writer's thread, until somebody wakes it
         self._moved_at = 0.0  # when something was written last, or came to be written after nothing was
         self._close_by: float | None = None
         self._is_hurried = False
@@ -69,18 +63,34 @@ class Writer:
         `committed` is called with the result before anybody else can read or write through the link.
         """
         future = running()
-        self._put(write, committed, future, is_urgent=True)
+        with self._changed:
+            self._put(write, committed, future, is_urgent=True)
+            self._changed.notify_all()
         return future
+
+    def perform(self, write: Write[T], committed: Callable[[T], None] | None = None) -> T:
+        """As `submit`, for somebody who waits: returns when the write is durable, or raises what went wrong."""
+        future = running()
+        with self._changed:
+            self._put(write, committed, future, is_urgent=True)
+            taken = [] if self._is_writing or not self.link.is_up() else self._take()
+            if not taken:
+                self._changed.notify_all()
+        if taken:
+            self._write_here(self._transactions.of(taken))
+        return future.result()
 
     def submit_soon(self, write: Write[T]) -> Future[T]:
         """As `submit`, but together with the next submitted write, or after 0.2 s; what goes wrong is logged too."""
         future = running()
-        self._put(write, None, future, is_urgent=False)
+        with self._changed:
+            self._put(write, None, future, is_urgent=False)
         return future
 
     def defer(self, write: Write[Any]) -> None:
         """As `submit_soon`, for a write that nobody waits for."""
-        self._put(write, None, None, is_urgent=False)
+        with self._changed:
+            self._put(write, None, None, is_urgent=False)
 
     def spool_to(self, path: Path) -> None:
         """From now on, keep what waits in this file while the database is out of reach."""
@@ -122,54 +132,79 @@ class Writer:
     def _put(
         self, write: Write[T], committed: Callable[[T], None] | None, future: Future[T] | None, *, is_urgent: bool
     ) -> None:
-        with self._changed:
-            if self._close_by is not None:
-                raise StorageError(f"{self.link.name} was closed and takes no more writes: open it again")
-            now = time.monotonic()
-            if self._given == self._done:
-                self._moved_at = now
-            self._given += 1
-            self._queue.append(Waiting(write, committed, future, is_urgent, self._given, now))
-            if self._has_parted:
-                self._give_up()
-                return
-            if is_urgent:
-                self._urgent += 1
-                self._changed.notify_all()
-            elif len(self._queue) == 1:
-                self._changed.notify_all()  # the deadline starts now
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
-                self._thread.start()
+        if self._close_by is not None:
+            raise StorageError(f"{self.link.name} was closed and takes no more writes: open it again")
+        now = time.monotonic()
+        if self._given == self._done:
+            self._moved_at = now
+        self._given += 1
+        self._queue.append(Waiting(write, committed, future, is_urgent, self._given, now))
+        if self._has_parted:
+            self._give_up()
+            return
+        self._urgent += is_urgent
+        if self._is_asleep:
+            self._is_asleep = False
+            self._changed.notify_all()  # the deadline starts now
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sweeper-writer", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
-        while taken := self._next():
-            self._write(taken)
+        while transaction := self._next():
+            self._write(transaction)
         with self._changed:
             self._is_through = True
             self._changed.notify_all()
 
-    def _next(self) -> list[Waiting]:
+    def _next(self) -> Transaction | None:
         """Wait until something is due and take all there is; nothing once closed and done."""
         with self._changed:
-            while not self._urgent and self._close_by is None:
-                left = self._queue[0].since + _DEADLINE_S - time.monotonic() if self._queue else None
-                if left is not None and left <= 0:
-                    break
-                self._changed.wait(left)
-            self._taken = taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
-            self._urgent -= sum(1 for waiting in taken if waiting.is_urgent)
-            return taken
+            while (left_s := self._left_s()) is None or left_s > 0:
+                self._is_asleep = left_s is None
+                self._changed.wait(left_s)
+            self._is_asleep = False
+            if self._left is not None:
+                transaction, self._left = self._left, None
+                return transaction
+            taken = self._take()
+            return self._transactions.of(taken) if taken else None
 
-    def _write(self, taken: list[Waiting]) -> None:
-        """Commit what was taken, however long it takes; a write that the database refuses fails alone."""
-        self._seq += 1
-        answers: list[Answer] = []
+    def _left_s(self) -> float | None:
+        """For how long the writer's thread has nothing to do; None until somebody wakes it."""
+        if self._left is not None:
+            return 0.0
+        if self._is_writing:
+            return None
+        if self._urgent or self._close_by is not None:
+            return 0.0
+        return self._queue[0].since + _DEADLINE_S - time.monotonic() if self._queue else None
+
+    def _take(self) -> list[Waiting]:
+        self._taken = taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
+        self._urgent -= sum(1 for waiting in taken if waiting.is_urgent)
+        self._is_writing = bool(taken)
+        return taken
+
+    def _write_here(self, transaction: Transaction) -> None:
+        """Commit, in the thread of whoever waits for it; what goes wrong is left to the writer's own."""
+        try:
+            self._transactions.attempt(transaction)
+        except BaseException as error:
+            with self._changed:
+                self._left = transaction
+                self._changed.notify_all()
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._settle(transaction.taken, transaction.answers)
+
+    def _write(self, transaction: Transaction) -> None:
+        """Commit, however long it takes; a write that the database refuses fails alone."""
+        taken = transaction.taken
         for attempt in itertools.count():
             try:
-                with self.link.writing() as connection:
-                    self._transact(connection, taken, answers)
-                    announce(taken, answers)
+                self._transactions.attempt(transaction)
                 break
             except Exception as error:
                 if self._has_parted:
@@ -182,7 +217,7 @@ class Writer:
                 self._settle(taken, [Answer(error=self._outage.farewell()) for _ in taken])
                 return
         self._outage.over(taken[-1].ordinal)
-        self._settle(taken, answers)
+        self._settle(taken, transaction.answers)
 
     def _bear(self, taken: list[Waiting], error: Exception) -> None:
         self._outage.goes_on(reason(error))
@@ -222,6 +257,7 @@ class Writer:
         """Keep what waits in the spool, where there is one, and say so to whoever waits for it."""
         waiting = [*self._taken, *self._queue]
         self._taken = []
+        self._is_writing = False
         self._queue.clear()
         self._done = self._given
         self._outage.keep([(one.ordinal, one.write) for one in waiting])
@@ -236,51 +272,19 @@ class Writer:
             self._done = taken[-1].ordinal
             self._moved_at = time.monotonic()
             self._taken = self._taken[len(taken) :]
+            self._is_writing = bool(self._taken)  # of some that are written one by one
+            if self._queue or self._close_by is not None:
+                self._changed.notify_all()
         for waiting, answer in zip(taken, answers, strict=True):
             resolve(waiting, answer)
-
-    def _transact(self, connection: Connection, taken: list[Waiting], answers: list[Answer]) -> None:
-        """Commit the writes, with what they came to in `answers`; they stay as they are where the attempt before was
-        committed, and only the answer to it was lost.
-        """
-        batch = Batch(connection)
-        for waiting in taken:
-            waiting.write.prepare(batch)
-        with batch.together():
-            self.link.begin(connection)
-            mark = self._put_mark(connection)
-            batch.fetch()
-        if mark is not None and mark.fetchone() is None:
-            self.link.roll_back(connection)
-            return
-        answers[:] = [answered(waiting.write, batch) for waiting in taken]
-        with batch.together():
-            batch.flush()
-            self.link.commit(connection)
-
-    def _put_mark(self, connection: Connection) -> Any:
-        """Mark the transaction with its number; no row comes back when that number is in the database already.
-
-        An earlier attempt whose end the server has not decided yet holds the writer's row: this waits for it. SQLite
-        has no wire on which an answer could be lost: a COMMIT that failed there was none.
-        """
-        if self.link.dialect == "sqlite":
-            return None
-        row = {"writer": self._key, "seq": self._seq, "written_at": time.time()}
-        return self._mark.run(connection, row)
 
     def _isolate(self, taken: list[Waiting], error: Exception) -> None:
         if len(taken) > 1:
             for waiting in taken:
-                self._write([waiting])
+                self._write(self._transactions.of([waiting]))
             return
         if is_refusal(error):
             refused = StorageError(f"{self.link.name} refused to store a value: {reason(error)}")
             refused.__cause__ = error
             error = refused
         self._settle(taken, [Answer(error=error)])
-
-
-@cache
-def _mark(dialect: str) -> Sql:
-    return Sql(dialect, upsert(dialect, writers, "seq", "written_at", later="seq").returning(writers.c.seq))

@@ -310,7 +310,7 @@ class SimulatedWriter(Writer):
             self._driver.touch()
             taken = list(self._queue)
             self._queue.clear()
-            self._write(taken)
+            self._write(self._transactions.of(taken))
 
     def _settle(self, taken: Any, answers: Any) -> None:
         self._driver.touch()  # it may die between the commit and the word of it
