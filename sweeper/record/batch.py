@@ -30,18 +30,26 @@ class Part(Protocol):
 P = TypeVar("P", bound=Part)
 
 
+class Unforeseen(Exception):
+    """A write cannot be decided before the database has been asked."""
+
+
 class Batch:
     """One transaction being put together."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        self._connection = connection
         self.parts: dict[type[Part], Part] = {}
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
 
     def part(self, kind: type[P]) -> P:
         """The transaction's one object of this kind."""
         found = self.parts.get(kind)
         if found is None:
-            found = self.parts[kind] = kind(self.connection)
+            found = self.parts[kind] = kind(self._connection)
         return cast(P, found)
 
     def fetch(self) -> None:
@@ -61,12 +69,31 @@ class Batch:
         Only where all of them are the driver's own: SQLAlchemy finds no rows in a pipeline, and COPY is not allowed
         there.
         """
-        driver = raw(self.connection)
-        if self.connection.dialect.name == "postgresql" and all(part.is_pipelined for part in self.parts.values()):
+        driver = raw(self._connection)
+        if self._connection.dialect.name == "postgresql" and all(part.is_pipelined for part in self.parts.values()):
             with driver.pipeline():
                 yield
         else:
             yield
+
+
+class Foreseen(Batch):
+    """One that is put together before the database is asked, out of what is known of these rows; anything else is
+    Unforeseen.
+    """
+
+    def __init__(self, connection: Connection, kind: type[Part], rows: Part) -> None:
+        super().__init__(connection)
+        self.parts[kind] = rows
+
+    @property
+    def connection(self) -> Connection:
+        raise Unforeseen
+
+    def part(self, kind: type[P]) -> P:
+        if kind not in self.parts:
+            raise Unforeseen
+        return super().part(kind)
 
 
 class Blind:

@@ -168,6 +168,8 @@ class Link:
         if is_outage(error) and self._is_lost():
             self._failed_at = time.monotonic()
             self._drop()
+        elif not isinstance(error, Exception) and self.dialect == "postgresql":
+            self._drop()  # interrupted in mid-sentence: the server's next words would be of something else
         elif self._connection is not None:
             with suppress(DBAPIError):  # there may be no transaction any more, and then all is well
                 self._connection.exec_driver_sql("ROLLBACK")

@@ -71,13 +71,14 @@ class OptunaRows:
         self.connection = connection
         self.trials: dict[int, TrialRow] = {}
         self.last_numbers: dict[int, int] = {}  # of the studies asked for that exist; -1 for one without trials
+        self.found_numbers: dict[int, int] = {}  # the same, before this transaction added any
         self._dialect = connection.dialect.name
         self._sql = _statements(self._dialect)
         self._wanted_studies: set[int] = set()
         self._wanted_trials: set[int] = set()
         self._wanted_ids = 0
         self._ids: deque[int] = deque()  # for trials to come
-        self._new: list[int] = []
+        self.new: list[int] = []  # ids, in order
         self._changed: set[int] = set()
         self._rows: defaultdict[Table, dict[tuple[Any, ...], dict[str, Any]]] = defaultdict(dict)
 
@@ -108,7 +109,7 @@ class OptunaRows:
             ids = {"ids": listed(self._dialect, self._wanted_trials)}
             locked = self._sql.lock_trials.run(self.connection, ids)
         for study_id, last in numbers:
-            self.last_numbers[study_id] = -1 if last is None else last
+            self.last_numbers[study_id] = self.found_numbers[study_id] = -1 if last is None else last
         self._ids.extend(trial_id for (trial_id,) in new_ids)
         self._learn(locked)
 
@@ -139,7 +140,7 @@ class OptunaRows:
         row = TrialRow(study_id, self.last_number(study_id) + 1, state, start, complete)
         trial_id = self._ids.popleft()
         self.last_numbers[study_id] = row.number
-        self._new.append(trial_id)
+        self.new.append(trial_id)
         self.trials[trial_id] = row
         return trial_id, row.number
 
@@ -170,7 +171,7 @@ class OptunaRows:
         self._rows[table][owner, key] = {names[0]: owner, names[1]: key, **columns}
 
     def flush(self) -> None:
-        new = [{"id": one, **self._place_of(one), **self._columns_of(self.trials[one])} for one in self._new]
+        new = [{"id": one, **self._place_of(one), **self._columns_of(self.trials[one])} for one in self.new]
         self._sql.new_trial.run_all(self.connection, new)
         changed = [{"id": one, **self._columns_of(self.trials[one])} for one in sorted(self._changed)]
         self._sql.change_trial.run_all(self.connection, changed)

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.record.batch import Batch, Write
+from sweeper.record.batch import Batch, Unforeseen, Write
 from sweeper.record.failure import is_refusal
 
 _log = logging.getLogger(__name__)
@@ -42,9 +42,11 @@ def running() -> Future[Any]:
 
 
 def answered(write: Write[Any], batch: Batch) -> Answer:
-    """Let it decide, within its transaction. Raises what has ended the transaction."""
+    """Let it decide, within its transaction. Raises what has ended the transaction, and Unforeseen."""
     try:
         return Answer(write.apply(batch))
+    except Unforeseen:
+        raise
     except Exception as error:
         if is_refusal(error):
             raise
@@ -59,10 +61,10 @@ def announce(taken: Sequence[Waiting], answers: Sequence[Answer]) -> None:
 
 
 def resolve(waiting: Waiting, answer: Answer) -> None:
-    """Tell whoever waits."""
+    """Tell whoever waits, unless that has been done."""
     if answer.error is not None and not waiting.is_urgent:
         _log.error("not stored: %s", answer.error)
-    if waiting.future is None:
+    if waiting.future is None or waiting.future.done():
         return
     if answer.error is not None:
         waiting.future.set_exception(answer.error)

@@ -45,9 +45,8 @@ class Writer:
         self._given = 0
         self._done = 0
         self._urgent = 0
-        self._taken: list[Waiting] = []  # those in the transaction that is under way
-        self._left: Transaction | None = None  # what another thread could not bring to an end
-        self._is_writing = False
+        self._current: Transaction | None = None  # the one that is under way
+        self._by: int | None = None  # the thread that sees to it; None: it is left to the writer's own
         self._is_asleep = False  # the writer's thread, until somebody wakes it
         self._moved_at = 0.0  # when something was written last, or came to be written after nothing was
         self._close_by: float | None = None
@@ -70,14 +69,20 @@ class Writer:
 
     def perform(self, write: Write[T], committed: Callable[[T], None] | None = None) -> T:
         """As `submit`, for somebody who waits: returns when the write is durable, or raises what went wrong."""
-        future = running()
-        with self._changed:
-            self._put(write, committed, future, is_urgent=True)
-            taken = [] if self._is_writing or not self.link.is_up() else self._take()
-            if not taken:
-                self._changed.notify_all()
-        if taken:
-            self._write_here(self._transactions.of(taken))
+        future, mine = running(), None
+        try:
+            with self._changed:
+                self._put(write, committed, future, is_urgent=True)
+                mine = self._take() if self._current is None and self.link.is_up() else None
+                if mine is None:
+                    self._changed.notify_all()
+            if mine is not None:
+                self._transactions.attempt(mine)
+                self._settle(mine, mine.answers)
+        except BaseException as error:
+            self._leave()
+            if mine is None or not isinstance(error, Exception):
+                raise
         return future.result()
 
     def submit_soon(self, write: Write[T]) -> Future[T]:
@@ -164,40 +169,33 @@ class Writer:
                 self._is_asleep = left_s is None
                 self._changed.wait(left_s)
             self._is_asleep = False
-            if self._left is not None:
-                transaction, self._left = self._left, None
-                return transaction
-            taken = self._take()
-            return self._transactions.of(taken) if taken else None
+            self._by = threading.get_ident()
+            return self._current or self._take()
 
     def _left_s(self) -> float | None:
         """For how long the writer's thread has nothing to do; None until somebody wakes it."""
-        if self._left is not None:
-            return 0.0
-        if self._is_writing:
-            return None
+        if self._current is not None:
+            return None if self._by is not None else 0.0
         if self._urgent or self._close_by is not None:
             return 0.0
         return self._queue[0].since + _DEADLINE_S - time.monotonic() if self._queue else None
 
-    def _take(self) -> list[Waiting]:
-        self._taken = taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MOST))]
-        self._urgent -= sum(1 for waiting in taken if waiting.is_urgent)
-        self._is_writing = bool(taken)
-        return taken
+    def _take(self) -> Transaction | None:
+        """Begin a transaction of what waits, if anything does. An interruption leaves it taken or not, but whole."""
+        waiting = list(self._queue)
+        transaction = self._transactions.of(waiting[:_MOST])
+        self._by = threading.get_ident()
+        if waiting:
+            self._queue, self._current = deque(waiting[_MOST:]), transaction
+            self._urgent = sum(one.is_urgent for one in self._queue)
+        return self._current
 
-    def _write_here(self, transaction: Transaction) -> None:
-        """Commit, in the thread of whoever waits for it; what goes wrong is left to the writer's own."""
-        try:
-            self._transactions.attempt(transaction)
-        except BaseException as error:
-            with self._changed:
-                self._left = transaction
-                self._changed.notify_all()
-            if not isinstance(error, Exception):
-                raise
-        else:
-            self._settle(transaction.taken, transaction.answers)
+    def _leave(self) -> None:
+        """Leave to the writer's thread what this one has begun and not brought to an end."""
+        with self._changed:
+            if self._by == threading.get_ident():
+                self._by = None
+            self._changed.notify_all()
 
     def _write(self, transaction: Transaction) -> None:
         """Commit, however long it takes; a write that the database refuses fails alone."""
@@ -210,14 +208,14 @@ class Writer:
                 if self._has_parted:
                     return
                 if not is_outage(error):
-                    self._isolate(taken, error)
+                    self._isolate(transaction, error)
                     return
                 self._bear(taken, error)
             if not self._may_try_again(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]):
-                self._settle(taken, [Answer(error=self._outage.farewell()) for _ in taken])
+                self._settle(transaction, [Answer(error=self._outage.farewell()) for _ in taken])
                 return
         self._outage.over(taken[-1].ordinal)
-        self._settle(taken, transaction.answers)
+        self._settle(transaction, transaction.answers)
 
     def _bear(self, taken: list[Waiting], error: Exception) -> None:
         self._outage.goes_on(reason(error))
@@ -255,36 +253,35 @@ class Writer:
 
     def _give_up(self) -> None:
         """Keep what waits in the spool, where there is one, and say so to whoever waits for it."""
-        waiting = [*self._taken, *self._queue]
-        self._taken = []
-        self._is_writing = False
+        under_way = [] if self._current is None else self._current.taken
+        waiting = [*(one for one in under_way if one.ordinal > self._done), *self._queue]
+        self._current = None
         self._queue.clear()
         self._done = self._given
         self._outage.keep([(one.ordinal, one.write) for one in waiting])
         for one in waiting:
-            if one.future is not None:
-                one.future.set_exception(self._outage.farewell())
+            resolve(one, Answer(error=self._outage.farewell()))
 
-    def _settle(self, taken: list[Waiting], answers: list[Answer]) -> None:
+    def _settle(self, transaction: Transaction, answers: list[Answer]) -> None:
+        if self._has_parted:
+            return  # those who waited have been told, and the spool has it: to write it twice changes nothing
+        for waiting, answer in zip(transaction.taken, answers, strict=True):
+            resolve(waiting, answer)
         with self._changed:
-            if self._has_parted:
-                return  # those who waited have been told, and the spool has it: to write it twice changes nothing
-            self._done = taken[-1].ordinal
+            self._done = max(self._done, transaction.taken[-1].ordinal)
             self._moved_at = time.monotonic()
-            self._taken = self._taken[len(taken) :]
-            self._is_writing = bool(self._taken)  # of some that are written one by one
+            if self._current is not None and self._current.taken[-1].ordinal <= self._done:
+                self._current = None
             if self._queue or self._close_by is not None:
                 self._changed.notify_all()
-        for waiting, answer in zip(taken, answers, strict=True):
-            resolve(waiting, answer)
 
-    def _isolate(self, taken: list[Waiting], error: Exception) -> None:
-        if len(taken) > 1:
-            for waiting in taken:
+    def _isolate(self, transaction: Transaction, error: Exception) -> None:
+        if len(transaction.taken) > 1:
+            for waiting in transaction.taken:
                 self._write(self._transactions.of([waiting]))
             return
         if is_refusal(error):
             refused = StorageError(f"{self.link.name} refused to store a value: {reason(error)}")
             refused.__cause__ = error
             error = refused
-        self._settle(taken, [Answer(error=error)])
+        self._settle(transaction, [Answer(error=error)])

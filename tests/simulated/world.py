@@ -308,13 +308,13 @@ class SimulatedWriter(Writer):
     def _drain(self) -> None:
         if self._queue:
             self._driver.touch()
-            taken = list(self._queue)
+            taken = self._transactions.of(list(self._queue))
             self._queue.clear()
-            self._write(self._transactions.of(taken))
+            self._write(taken)
 
-    def _settle(self, taken: Any, answers: Any) -> None:
+    def _settle(self, transaction: Any, answers: Any) -> None:
         self._driver.touch()  # it may die between the commit and the word of it
-        super()._settle(taken, answers)
+        super()._settle(transaction, answers)
 
     def perish(self) -> None:
         """What waits is gone, unless it was spooled; the lock on the spool goes with the process."""
