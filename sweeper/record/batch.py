@@ -71,8 +71,14 @@ class Batch:
         """
         driver = raw(self._connection)
         if self._connection.dialect.name == "postgresql" and all(part.is_pipelined for part in self.parts.values()):
-            with driver.pipeline():
-                yield
+            try:
+                with driver.pipeline():
+                    yield
+            except Exception as error:
+                cause = error.__context__
+                if cause is not None and not isinstance(cause, Exception):
+                    raise cause from None  # an interruption, over which the driver has stumbled
+                raise
         else:
             yield
 

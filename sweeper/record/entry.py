@@ -35,7 +35,6 @@ from sweeper.trial import (
 )
 
 OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
-
 _ATTEMPTS = select(runs.c.id, runs.c.attempt, runs.c.state, runs.c.created_at).where(
     runs.c.study == bindparam("study"), runs.c.number == bindparam("number")
 )
@@ -70,7 +69,7 @@ class SweepOpened(SweepJoined):
     def check(self, others: Sequence[Holder], study: str) -> None:
         if others:
             who = " and ".join(
-                f"{one.user}'s process {one.pid} on {one.host} since {utc(one.started_at)}" for one in others
+                f"{one.user}'s process {one.pid} on {one.host} since {_utc(one.started_at)}" for one in others
             )
             raise LaunchError(
                 f"the study {study} is being swept by {who}; wait for it, type `sweeper stop {study}`, join it with "
@@ -273,6 +272,10 @@ def _leave(batch: Batch, run_id: int, event: Event) -> None:
                 part.metered(run_id, event)
 
 
+def _utc(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def _capture(event: Captured) -> dict[str, object]:
     moment = "determinism" if event.moment == "start" else "determinism_at_end"
     return {
@@ -295,8 +298,3 @@ def _end(event: Ended) -> dict[str, object]:
         "runtime_s": event.runtime_s,
         "peak_rss_bytes": event.peak_rss_bytes,
     }
-
-
-def utc(time_s: float) -> str:
-    """A moment for a message."""
-    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

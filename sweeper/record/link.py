@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sweeper.record.database import Database
 from sweeper.record.failure import is_outage, reason
@@ -165,11 +165,11 @@ class Link:
         return self._connection
 
     def _recover(self, error: BaseException) -> None:
-        if is_outage(error) and self._is_lost():
+        if not isinstance(error, Exception):
+            self._drop()  # interrupted in mid-sentence: its next words would be an answer to something else
+        elif is_outage(error) and self._is_lost():
             self._failed_at = time.monotonic()
             self._drop()
-        elif not isinstance(error, Exception) and self.dialect == "postgresql":
-            self._drop()  # interrupted in mid-sentence: the server's next words would be of something else
         elif self._connection is not None:
             with suppress(DBAPIError):  # there may be no transaction any more, and then all is well
                 self._connection.exec_driver_sql("ROLLBACK")
@@ -183,7 +183,8 @@ class Link:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):
+                connection.invalidate()  # not to ask for a rollback first: it may not answer
                 connection.close()
 
 

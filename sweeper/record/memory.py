@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Table
 
 from sweeper.errors import StorageError
 from sweeper.record import load, studies
+from sweeper.record.change import Moved
 from sweeper.record.link import Link, Unreachable
 from sweeper.record.mirror import Mirror
 
@@ -78,6 +79,23 @@ class Memory:
             self._put(mirror, [trial])
             if trial.state == TrialState.RUNNING:
                 mirror.own.add(trial._trial_id)
+
+    def moved(self, mirror: Mirror, trial_id: int, values: tuple[float, ...] | None, moved: Moved) -> None:
+        """A trial's state was changed, unless it stayed as it was."""
+
+        def change(trial: FrozenTrial) -> None:
+            trial.state = moved.state
+            trial._datetime_start = moved.datetime_start
+            trial.datetime_complete = moved.datetime_complete
+            if values is not None:
+                trial._values = list(values)
+
+        if moved.changed:
+            with self.lock:
+                is_own = trial_id in mirror.own
+                mirror.alter(trial_id, change)
+                if not is_own:
+                    mirror.stale.add(trial_id)
 
     def directions(self, study_id: int) -> list[StudyDirection]:
         """A study's directions. Raises KeyError where there is no such study."""

@@ -32,7 +32,6 @@ from sweeper.record.change import (
     Claim,
     Claimed,
     DropStudy,
-    Moved,
     NewStudy,
     NewTrial,
     State,
@@ -152,7 +151,7 @@ class Storage(BaseStorage):
         change = State(trial_id, state, told, utc_now())
         is_anybodys = self._sweep is None or state == TrialState.RUNNING
         write = change if is_anybodys else OwnState(change, str(self._sweep))
-        moved = self.writer.perform(write, partial(self._moved, mirror, trial_id, told))
+        moved = self.writer.perform(write, partial(self._memory.moved, mirror, trial_id, told))
         if moved.changed and state == TrialState.RUNNING:
             self._take_over(mirror, trial_id)
         return moved.changed
@@ -187,28 +186,13 @@ class Storage(BaseStorage):
         if claimed is not None and claimed.new is not None:
             self._memory.created(mirror.study_id, claimed.new)
         elif claimed is not None and claimed.moved is not None:
-            self._moved(mirror, claimed.trial_id, None, claimed.moved)
+            self._memory.moved(mirror, claimed.trial_id, None, claimed.moved)
 
     def _take_over(self, mirror: Mirror, trial_id: int) -> None:
         """A claimed trial is read once more, and is this process's own from now on."""
         self._memory.fresh(mirror.study_id)
         with self._memory.lock:
             mirror.own.add(trial_id)
-
-    def _moved(self, mirror: Mirror, trial_id: int, values: tuple[float, ...] | None, moved: Moved) -> None:
-        def change(trial: FrozenTrial) -> None:
-            trial.state = moved.state
-            trial._datetime_start = moved.datetime_start
-            trial.datetime_complete = moved.datetime_complete
-            if values is not None:
-                trial._values = list(values)
-
-        if moved.changed:
-            with self._memory.lock:
-                is_own = trial_id in mirror.own
-                mirror.alter(trial_id, change)
-                if not is_own:
-                    mirror.stale.add(trial_id)
 
     # Trials: what they hold
 

@@ -69,7 +69,8 @@ class Writer:
 
     def perform(self, write: Write[T], committed: Callable[[T], None] | None = None) -> T:
         """As `submit`, for somebody who waits: returns when the write is durable, or raises what went wrong."""
-        future, mine = running(), None
+        future: Future[T] = running()
+        mine = None
         try:
             with self._changed:
                 self._put(write, committed, future, is_urgent=True)

@@ -7,6 +7,7 @@ import socket
 import threading
 from pathlib import Path
 
+_READY = ord("Z")
 _COMMAND_COMPLETE = ord("C")  # https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 
@@ -21,6 +22,7 @@ class Proxy:
         self._is_down = False
         self._left: int | None = None
         self.answers: list[str] = []  # what the server has completed since `listen`
+        self.round_trips = 0  # since then: how often it has had its say and waited for more
         self.cut = threading.Event()
         self._wanted: str | None = None
         self.held = threading.Event()
@@ -36,6 +38,7 @@ class Proxy:
         """Forget the answers heard so far."""
         with self._lock:
             self.answers = []
+            self.round_trips = 0
 
     def cut_at(self, answer: int) -> None:
         """Keep back the server's n-th completed command from now on, counting from 0, and cut its connection."""
@@ -109,6 +112,7 @@ class Proxy:
                     if len(stream) < length:
                         break
                     message, stream = stream[:length], stream[length:]
+                    self.round_trips += message[0] == _READY
                     if message[0] == _COMMAND_COMPLETE:
                         if self._is_the_one(message[5:-1].decode()):
                             self._close(client, server)
