@@ -245,11 +245,16 @@ def measure_points(folder: Path, postgresql: str | None, rounds: int) -> None:
 
 
 _LOGGING = """
-import time
+import os, time
+from pathlib import Path
 import hydra, numpy, sweeper
 
 @hydra.main(version_base=None, config_path=None)
 def main(cfg):
+    gate = Path(cfg.gate)
+    (gate / os.environ["SWEEPER_TRIAL"]).touch()
+    while len(list(gate.iterdir())) < cfg.trials:
+        time.sleep(0.01)
     values = {f"metric/{k}": 0.1 + k for k in range(cfg.metrics)}
     took = []
     for step in range(cfg.calls):
@@ -267,11 +272,14 @@ if __name__ == "__main__":
 def sweep_that_logs(
     folder: Path, url: str, trials: int, metrics: int, calls: int, pause_s: float
 ) -> tuple[float, float]:
-    """Points per second from the first trial's start until the last is told, which its points are before; and the
+    """Points per second from when the last of the trials has come (they wait for each other: starting a slot takes
+    seconds, and is measured by `scripts/bench throughput`) until the sweep has ended, with all it had to write; and the
     99th percentile of one call of `sweeper.log` in microseconds, the worst of all trials.
     """
     (folder / "logging_app.py").write_text(_LOGGING)
     study = uuid.uuid4().hex
+    gate = folder / f"gate-{study}"
+    gate.mkdir()
     command = [sys.executable, "logging_app.py", "-m", "hydra/sweeper=sweeper", f"hydra.sweeper.storage={url!r}"]
     command += [
         f"hydra.sweeper.study_name={study}",
@@ -279,12 +287,13 @@ def sweep_that_logs(
         f"hydra.sweeper.n_jobs={trials}",
     ]
     command += ["hydra.sweeper.resources.cpus=0.2", f"hydra.sweep.dir={folder}/{study}", "+unused=interval(0, 1)"]
-    command += [f"+metrics={metrics}", f"+calls={calls}", f"+pause_s={pause_s}"]
+    command += [f"+metrics={metrics}", f"+calls={calls}", f"+pause_s={pause_s}", f"+gate={gate}", f"+trials={trials}"]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
-    rows = History(url).trials(study)
-    began = min(row.started_at for row in rows if row.started_at is not None)
-    ended = max(row.ended_at for row in rows if row.ended_at is not None)
-    return trials * metrics * calls / (ended - began), max(row.values[0] for row in rows if row.values)
+    history = History(url)
+    began = max(mark.stat().st_mtime for mark in gate.iterdir())
+    ended = max(sweep.ended_at for sweep in history.sweeps(study) if sweep.ended_at is not None)
+    slowest = max(row.values[0] for row in history.trials(study) if row.values)
+    return trials * metrics * calls / (ended - began), slowest
 
 
 def measure_journey(folder: Path, postgresql: str | None, rounds: int) -> None:

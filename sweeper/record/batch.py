@@ -64,7 +64,7 @@ class Batch:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Send PostgreSQL the statements of this block at once: asking and telling take 6 round trips instead of 13.
+        """Send PostgreSQL the statements of this block at once: they take one round trip.
 
         Only where all of them are the driver's own: SQLAlchemy finds no rows in a pipeline, and COPY is not allowed
         there.

@@ -32,6 +32,7 @@ from sweeper.run.telemetry import Telemetry
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 _LINGER_S = 0.02  # how long points that nobody waits for may gather before they are sent together
+_INTERVAL_S = 0.2  # between two such sendings: each costs its three processes and the database milliseconds
 _LOOK_EVERY_S = 1.0  # at the fence
 _LONGEST_SIGN = 65536  # bytes taken from the bell at once
 _STACKS_KEPT = 65536  # bytes
@@ -54,6 +55,7 @@ class Supervision:
         self._last_word = b""  # the end as the trial sent it, besides writing it
         self._stop: Stop | None = None
         self._send_at = math.inf  # when the points that have gathered are sent on
+        self._sent_at = -math.inf  # when that was last done
         self._kill_at = math.inf
         self._patience = Patience(spec.limits, log_path(spec))
         self._fence = Fence(spec.trial_folder or spec.folder, spec.attempt)
@@ -150,8 +152,8 @@ class Supervision:
             self._last_word += sign if self._last_word else sign[sign.index(b"=") :]
         if b"!" in sign or self._last_word:
             self._forward()
-        elif self._send_at == math.inf:
-            self._send_at = time.monotonic() + _LINGER_S  # nobody waits for these points: let more of them gather
+        else:
+            self._forward_soon()
 
     def _measure(self) -> None:
         """Note what the run uses of its cards. Nobody waits for that, and the trial says nothing by it."""
@@ -161,8 +163,13 @@ class Supervision:
             if self._meter is not None:
                 self._poll.unregister(self._meter.fileno())
             return
-        if has_grown and self._send_at == math.inf:
-            self._send_at = time.monotonic() + _LINGER_S
+        if has_grown:
+            self._forward_soon()
+
+    def _forward_soon(self) -> None:
+        """Nobody waits for what has come: let more of it gather."""
+        if self._send_at == math.inf:
+            self._send_at = max(time.monotonic() + _LINGER_S, self._sent_at + _INTERVAL_S)
 
     def _forward(self) -> None:
         self._send_at = math.inf
@@ -179,6 +186,7 @@ class Supervision:
             self._poll.modify(self._host.fileno(), 0)
             self._kill_at = time.monotonic() + self._spec.limits.grace_s
         self._host.send(Heard(tuple(events)))
+        self._sent_at = time.monotonic()
         for event in events:
             self._heed(event)
 
