@@ -11,7 +11,8 @@ from sweeper.config.settings import Trial as Settings
 from sweeper.errors import ConfigError
 from sweeper.trial import Ended, Failure, Isolation, Limits
 
-_RETRIED = frozenset(Failure) - {Failure.STOPPED}  # a stopped trial is in line again, or is not to be
+# a stopped trial is in line again, or is not to be; a preempted one always is
+_RETRIED = frozenset(Failure) - {Failure.STOPPED, Failure.PREEMPTED}
 
 
 @dataclass(frozen=True, slots=True)

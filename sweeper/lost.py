@@ -9,7 +9,7 @@ from sweeper.trial import Ended, Event, Failure, TrialSpec
 
 Read = Callable[[TrialSpec], Sequence[Event]]  # all that a run has said, as far as it can be read from here
 
-_NO_END_OF_ITS_OWN = {Failure.LOST, Failure.CRASHED, Failure.STOPPED}
+_NO_END_OF_ITS_OWN = {Failure.LOST, Failure.CRASHED, Failure.STOPPED, Failure.PREEMPTED}
 
 
 @dataclass

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import getpass
 import logging
 import shlex
+import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,7 @@ from sweeper.reproduction.request import taken
 from sweeper.reproduction.rerun import rerun
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.journal import written
+from sweeper.share.claim import Applicant, Terms
 from sweeper.source import code_row
 from sweeper.specification import specifying
 from sweeper.study import AskTellStudy, Plan, Study, custom, open_study
@@ -222,7 +225,14 @@ def _launcher(
         inputs.packing if inputs.is_varied else None,
         travel,
         parcel,
+        _applicant(inputs),
     )
+
+
+def _applicant(inputs: Inputs) -> Applicant:
+    share = inputs.settings.share
+    terms = Terms(share.weight, share.priority, share.min, share.max)
+    return Applicant(study=inputs.study_name, user=getpass.getuser(), host=socket.gethostname(), terms=terms)
 
 
 def _show_end(prepared: Prepared) -> None:

@@ -97,6 +97,11 @@ class Study:
         self._suggest = suggest
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sweeper-study")
         self._prunes = not isinstance(study.pruner, NopPruner)
+        self._newest = -1  # the highest number that was asked for here
+
+    def left(self) -> int:
+        """How many trials are still to be made, as far as this driver has heard; those in line are not counted."""
+        return max(0, self.n_trials - 1 - self._newest)
 
     async def ask(self) -> Asked | None:
         """The next trial; None once the study has its `n_trials`, or its sampler has no point left."""
@@ -134,7 +139,10 @@ class Study:
 
     def _ask(self) -> Asked | None:
         trial = None if self.optuna.is_exhausted else self.optuna.ask_within(self.n_trials, self._suggest)
-        return None if trial is None else asked(self.optuna, trial)
+        if trial is None:
+            return None
+        self._newest = max(self._newest, trial.number)
+        return asked(self.optuna, trial)
 
     @_ours()
     def _kill(self, asked: Asked, why: str) -> None:

@@ -123,7 +123,7 @@ class Sweep:
 
     async def _offer(self, serve: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         """Put every slot of the launcher to work, those included that come while the sweep runs."""
-        async for slot in self.launcher.slots():
+        async for slot in self.launcher.slots(self._further):
             self._slots += 1
             if self._slots == 1:
                 self.watcher.notice("")  # there is a slot: whatever was being started has started
@@ -171,6 +171,12 @@ class Sweep:
             await turn.wait()
         return None
 
+    def _further(self) -> int:
+        """How many more trials there may be to begin at once."""
+        if self._is_paused or self._is_dry or self.brake.is_draining:
+            return 0
+        return max(1, self.study.left())  # one that was given back may be in line
+
     def _see_whether_over(self) -> None:
         if not self._busy and (self._is_dry or self.brake.is_draining):
             self._over.set()
@@ -184,6 +190,9 @@ class Sweep:
         self.packing.learn(asked.number, asked.params, ended)
         try:
             if ended.failure == Failure.STOPPED and self.brake.is_stopping and ended.run not in self._killed:
+                await self._put_back(self.study.give_back(asked))
+            elif self._is_preempted(ended):
+                self.watcher.notice(f"trial {asked.number} {ended.error}; it goes on when there is room again")
                 await self._put_back(self.study.give_back(asked))
             elif self.packing.is_crowded_out(asked.number, ended) and ended.run not in self._killed:
                 self.watcher.notice(f"trial {asked.number} ran out of memory next to others; tried again alone")
@@ -203,6 +212,9 @@ class Sweep:
     def _is_retried(self, asked: Asked, ended: Ended) -> bool:
         again = self.attempts.retries_after(ended, asked.retried) or self.packing.is_crowded_out(asked.number, ended)
         return again and ended.run not in self._killed
+
+    def _is_preempted(self, ended: Ended) -> bool:
+        return ended.failure == Failure.PREEMPTED and ended.run not in self._killed
 
     async def _put_back(self, work: Coroutine[Any, Any, None]) -> None:
         await work
@@ -247,7 +259,7 @@ class Sweep:
             raise
         if ended.failure == Failure.LOST:
             self.lost.add(spec)
-        if not self._is_retried(asked, ended):
+        if not (self._is_retried(asked, ended) or self._is_preempted(ended)):
             self.watcher.told(spec, ended)
         return ended
 

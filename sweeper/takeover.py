@@ -19,7 +19,7 @@ from sweeper.run.journal import seal
 from sweeper.study import ATTEMPT, KILLED, AskTellStudy, asked, give_back, tell
 from sweeper.trial import Ended, Failure
 
-_INTERRUPTED = {Failure.LOST, Failure.STOPPED}  # no fault of the trial's
+_INTERRUPTED = {Failure.LOST, Failure.STOPPED, Failure.PREEMPTED}  # no fault of the trial's
 
 LOST = "its driver died; the trial goes back in line"
 

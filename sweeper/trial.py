@@ -26,6 +26,7 @@ class Failure(enum.StrEnum):
     CRASHED = "crashed"  # the process ended without a word: a signal, os._exit, a segfault
     LOST = "lost"  # the slot or node it ran on is gone
     STOPPED = "stopped"  # on request: Ctrl-C, SIGTERM, `sweeper kill`
+    PREEMPTED = "preempted"  # for a sweep of a higher priority on the same cluster
 
 
 class Isolation(enum.StrEnum):

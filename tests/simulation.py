@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from sweeper.attempt import Attempts
 from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally
-from sweeper.launch import Slot, T
+from sweeper.launch import MANY, Slot, T
 from sweeper.lost import LostAttempts
 from sweeper.record import Storage
 from sweeper.study import Asked, AskTellStudy, Study
@@ -117,7 +117,7 @@ class SimulatedLauncher:
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
 
-    async def slots(self) -> AsyncIterator[SimulatedSlot]:
+    async def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[SimulatedSlot]:
         for name in itertools.count():
             while name >= self._count:
                 self._resized.clear()

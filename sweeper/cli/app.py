@@ -27,6 +27,7 @@ from sweeper.cli.launch import launch
 from sweeper.cli.ls import ls
 from sweeper.cli.pause import pause
 from sweeper.cli.plan import plan
+from sweeper.cli.queue import queue
 from sweeper.cli.report import report
 from sweeper.cli.reproduce import reproduce
 from sweeper.cli.resume import resume
@@ -46,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _DRIVING = (launch, plan, resume, stop, pause, extend, scale, enqueue, kill)
-_LOOKING = (ls, show, best, importance, report, compare, search, gpus, ui)
+_LOOKING = (ls, show, best, importance, report, compare, search, gpus, queue, ui)
 _KEEPING = (tag, note, artifacts, get, verify, gc, export, bundle)
 for verb in (*_DRIVING, *_LOOKING, *_KEEPING):
     app.command()(verb)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.config.settings import REQUIRE, Settings
+from sweeper.config.settings import REQUIRE, Settings, Share
 from sweeper.errors import ConfigError
 
 
@@ -33,6 +34,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield f"hydra.sweeper.launcher is {settings.launcher!r}; it must be ray or inline"
     if settings.require not in REQUIRE:
         yield f"hydra.sweeper.require is {settings.require!r}; it must be one of {', '.join(REQUIRE)}"
+    yield from _of_share(settings.share)
     for pattern in settings.collect:
         if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):
             yield (
@@ -42,3 +44,15 @@ def _problems(settings: Settings) -> Iterator[str]:
     name = settings.study_name
     if name is not None and not (0 < len(name) <= 200 and name.isprintable() and name.strip() == name):
         yield f"hydra.sweeper.study_name is {name!r}; give 1 to 200 printable characters"
+
+
+def _of_share(share: Share) -> Iterator[str]:
+    key, amount = "hydra.sweeper.share", "how many GPUs, or CPUs where trials use no GPU, the sweep"
+    if not 0 < share.weight < math.inf:
+        yield f"{key}.weight is {share.weight:g}; it must be above 0: 2 gets twice what 1 gets"
+    if not 0 <= share.min < math.inf:
+        yield f"{key}.min is {share.min:g}; give {amount} has in any case, from 0"
+    if share.max is not None and not 0 < share.max < math.inf:
+        yield f"{key}.max is {share.max:g}; give {amount} holds at most, above 0, or null for no limit"
+    elif share.max is not None and share.min > share.max:
+        yield f"{key}.min is {share.min:g}, above {key}.max, which is {share.max:g}"

@@ -72,6 +72,16 @@ class Ray:
 
 
 @dataclass
+class Share:
+    """Of a cluster that several sweeps use at once; amounts are GPUs, or CPUs where trials use no GPU."""
+
+    weight: float = 1.0  # against that of the other sweeps
+    priority: int = 0  # a higher one comes first, and preempts trials of lower ones
+    min: float = 0.0  # comes before all priorities
+    max: float | None = None  # None: whatever nobody else wants
+
+
+@dataclass
 class Snapshot:
     """How much is kept of files that no commit has; what is larger is named and left out."""
 
@@ -105,6 +115,7 @@ class Settings:
     join: bool = False  # drive a study beside a driver that is at work on it already
     launcher: str = "ray"  # ray | inline
     ray: Ray = field(default_factory=Ray)
+    share: Share = field(default_factory=Share)
     resources: Resources = field(default_factory=Resources)
     collect: list[str] = field(default_factory=list)  # patterns of files of a run's folder that are kept, e.g. "*.pt"
     # where they lie: a folder or any URL of fsspec

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
 from typing import Any, Protocol, Self, TypeVar
 
 from sweeper.trial import Event, Failure, TrialSpec
 
 T = TypeVar("T")
+MANY = 1_000_000  # trials: more than run at once anywhere
 
 
 class Slot(Protocol):
@@ -68,8 +69,11 @@ class Launcher(Protocol):
         """Run the loop to its end on the thread that suits the launcher, and return what it returns."""
         ...
 
-    def slots(self) -> AsyncIterator[Slot]:
-        """Every slot that the sweep may use, each as soon as it can take a trial; those of `resize` as well."""
+    def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[Slot]:
+        """Every slot that the sweep may use, each as soon as it can take a trial; those of `resize` as well.
+
+        `further` says how many more trials there are to begin: what none of them needs is other sweeps'.
+        """
         ...
 
     def resize(self, n_jobs: int) -> None:

@@ -23,7 +23,7 @@ from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
 from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
 
-GRACE_S = 3.0  # between SIGTERM and SIGKILL, where a driver ends a trial
+GRACE_S = 3.0  # between SIGTERM and SIGKILL, where a driver ends a trial for good
 _ABANDONED_S = 1800.0  # without a sign of a driver, and without a trial
 _MOST_KEPT = 50_000  # events in memory
 _PIECE_BYTES = 8 << 20  # of a file, in one answer
@@ -132,7 +132,10 @@ class SlotActor:
         self._host.answer(step, prune)
 
     async def stop(self, failure: Failure, error: str) -> None:
-        self._host.stop(failure, error, GRACE_S)
+        grace_s = GRACE_S
+        if failure == Failure.PREEMPTED and self._spec is not None:  # it may take its time for a checkpoint
+            grace_s = self._spec.limits.grace_s
+        self._host.stop(failure, error, grace_s)
 
     async def beat(self) -> None:
         """Some driver lives."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iter
 from concurrent.futures import Future
 from typing import Any, Self
 
-from sweeper.launch import Slot, T
+from sweeper.launch import MANY, Slot, T
 from sweeper.launch.prospect import Prospect
 from sweeper.run.app import LoadedApp
 from sweeper.run.child import log_path
@@ -72,7 +72,7 @@ class InlineLauncher:
     def adopt(self, slots: Iterable[Slot]) -> None:
         pass  # there are none
 
-    async def slots(self) -> AsyncIterator[InlineSlot]:
+    async def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[InlineSlot]:
         yield InlineSlot(self._app, self._work.put, self._after_trial)
 
     def resize(self, n_jobs: int) -> None:

@@ -29,6 +29,7 @@ class Line:
     """`look` gives the nodes that are there."""
 
     look: Callable[[], Iterable[Offer]]
+    is_short: Callable[[], None] = lambda: None  # called when somebody has to wait
     room: Room = field(default_factory=Room)
     _left: Room = field(default_factory=Room)  # beside what is kept for those who wait
     _latest: Resources | None = None  # what was placed last
@@ -69,11 +70,21 @@ class Line:
         self._waiting.append(waiting)
         self._turns -= 1
         self._move_up()
+        if not waiting.placed.done():
+            self.is_short()
         try:
             return await waiting.placed
         except asyncio.CancelledError:
             self._leave(waiting)
             raise
+
+    def length(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def first(self) -> Resources | None:
+        """What the first in line needs."""
+        return self._waiting[0].need() if self._waiting else None
 
     def give(self, places: Sequence[Place]) -> None:
         """A trial has ended."""
@@ -102,6 +113,7 @@ class Line:
         return not self._waiting or (len(self._waiting) < MOST_AHEAD and may_go_past(self._left, self._latest))
 
     def _move_up(self) -> None:
+        self._waiting = [waiting for waiting in self._waiting if not waiting.placed.done()]  # some have just gone
         needs = [waiting.need() for waiting in self._waiting]
         found, self._left = self.room.placed(needs)
         moved = [(self._waiting[number], number) for number in found]
@@ -121,6 +133,19 @@ class Line:
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+class OpenLine(Line):
+    """Where all trials hold the same. Slots stand in line before they have a trial, so there are no turns."""
+
+    async def turn(self) -> None:
+        pass
+
+    async def further(self, need: Resources) -> tuple[Place, ...]:
+        """Room for a slot that is not there yet: those that are there go first."""
+        while self._waiting or (places := self.room.take(need)) is None:
+            await self._changed.wait()
+        return places
 
 
 def may_go_past(left: Room, latest: Resources | None) -> bool:

@@ -23,10 +23,11 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import replace
 from typing import Any, Self
 
 from sweeper.errors import LaunchError
-from sweeper.launch import Slot, T, inventory
+from sweeper.launch import MANY, Slot, T, inventory
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
 from sweeper.launch.node import offers
@@ -34,10 +35,13 @@ from sweeper.launch.parcel import Parcel
 from sweeper.launch.prospect import Node, Prospect
 from sweeper.launch.room import Offer, Room, needs, why_never
 from sweeper.launch.roving import Berths, RovingSlot
-from sweeper.launch.slot import NAMESPACE, Placement, RaySlot
+from sweeper.launch.settled import SettledSlot
+from sweeper.launch.shared import Shared
+from sweeper.launch.slot import LEASE_S, NAMESPACE, Placement, RaySlot
 from sweeper.launch.travel import Travel
 from sweeper.packing import Packing
 from sweeper.run.app import App
+from sweeper.share.claim import NOBODY, Applicant
 from sweeper.trial import Isolation, Resources, TrialSpec
 
 Nodes = Sequence[Mapping[str, Any]]  # as `ray.nodes()` has them
@@ -52,6 +56,7 @@ class RayLauncher:
     `needs` are what trials may hold, as far as it is known; with `packing` each trial says it itself, and the packing
     is told how large cards are. `sweep` names the slots, where they outlive this driver; `notice` is told what the user
     should know. `travel` and `parcel` are for nodes that may not see the driver's folders.
+    On a cluster of others the `applicant` shares it with them. A slot silent for `lease_s` is lost.
     """
 
     def __init__(
@@ -66,11 +71,15 @@ class RayLauncher:
         packing: Packing | None = None,
         travel: Travel | None = None,
         parcel: Parcel | None = None,
+        applicant: Applicant = NOBODY,
+        lease_s: float = LEASE_S,
     ) -> None:
         numbers = itertools.count()
         self.outlives_drivers = address is not None and sweep is not None  # its slots do, on a cluster of others
         name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if self.outlives_drivers else None
-        self._placement = Placement(app, needs[0], isolation, notice=notice, name=name, travel=travel, parcel=parcel)
+        self._placement = Placement(
+            app, needs[0], isolation, notice=notice, name=name, travel=travel, parcel=parcel, lease_s=lease_s
+        )
         self._needs = needs
         self._packing = packing
         self._n_jobs = n_jobs
@@ -82,6 +91,9 @@ class RayLauncher:
         self._is_warned = False
         self._adopted: asyncio.Queue[Slot] = asyncio.Queue()  # those that `slots` has still to offer
         self._undo = contextlib.ExitStack()
+        self._shared = (
+            self._part_of_a_cluster(replace(applicant, sweep=sweep)) if self.outlives_drivers and sweep else None
+        )
 
     def __enter__(self) -> Self:
         ray = sys.modules.get("ray")
@@ -96,7 +108,20 @@ class RayLauncher:
             slot.kill()
         if self._berths is not None:
             self._berths.close()
+        if self._shared is not None:
+            self._shared.close()
         self._undo.close()
+
+    def _part_of_a_cluster(self, applicant: Applicant) -> Shared:
+        return Shared(
+            self._placement,
+            applicant,
+            self._needs,
+            self._packing,
+            look=lambda: self._offers(self._nodes()),
+            limit=lambda: self._n_jobs,
+            warn=self._warn,
+        )
 
     def prospect(self) -> Prospect:
         """What there is for trials, looked at without placing any. Raises LaunchError where one can never run."""
@@ -137,37 +162,43 @@ class RayLauncher:
         import ray
 
         found: list[tuple[Slot, TrialSpec]] = []
-        for name in _names(sweeps):
+        for name in _names(sweeps) if self._shared is not None else ():
             with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it is gone by now, or does not answer
                 actor = ray.get_actor(name, NAMESPACE)
                 held: Any = ray.get(actor.holds.remote(), timeout=_PATIENCE_S)
-                slot = RaySlot(self._placement, actor, held)
+                node, _ = ray.get(actor.ready.remote(), timeout=_PATIENCE_S)
+                slot = RaySlot(replace(self._placement, node=node), actor, held)
                 if held is None:
                     slot.kill()
                 else:
-                    found.append((slot, held))
+                    slot.node = node
+                    found.append((self._shared.adopted(slot, held.resources or self._needs[0]), held))
         return found
 
     def adopt(self, slots: Iterable[Slot]) -> None:
         for slot in slots:
-            if isinstance(slot, RaySlot):
-                self._slots.append(slot)
+            if isinstance(slot, SettledSlot) and self._shared is not None:
+                self._shared.take_in(slot)
             self._adopted.put_nowait(slot)
 
     def resize(self, n_jobs: int) -> None:
         self._n_jobs = n_jobs  # `slots` looks every few seconds
 
-    async def slots(self) -> AsyncIterator[Slot]:
+    async def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[Slot]:
         """Those that were adopted, those that the cluster has room for, and more when nodes join it."""
         self._look_at_cards(inventory.of_cluster)
         self._check_room(self._nodes())
-        further_ones = self._alike() if self._packing is None else self._roving(self._packing)
         async with (
-            contextlib.aclosing(further_ones) as further,
-            contextlib.aclosing(_either(self._adopted, further)) as found,
+            contextlib.aclosing(self._made(further)) as made,
+            contextlib.aclosing(_either(self._adopted, made)) as found,
         ):
             async for slot in found:
                 yield slot
+
+    def _made(self, further: Callable[[], int]) -> AsyncGenerator[Slot]:
+        if self._shared is not None:
+            return self._shared.slots(further)
+        return self._alike() if self._packing is None else self._roving(self._packing)
 
     async def _roving(self, packing: Packing) -> AsyncGenerator[Slot]:
         """One more whenever all that there are have found room for their trials."""
@@ -176,7 +207,7 @@ class RayLauncher:
         self._berths = Berths(self._placement, line, packing)
         count = 0
 
-        def release() -> None:
+        def release(_: RovingSlot) -> None:
             nonlocal count
             count -= 1
 

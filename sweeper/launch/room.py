@@ -6,7 +6,6 @@ and what can never fit is told at once. Pure: it knows no Ray.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,14 +29,20 @@ class Offer:
     gpu_memory: int | None = None  # bytes of each card; None where nobody has looked
     labels: Mapping[str, str] = field(default_factory=dict)
     custom: Mapping[str, float] = field(default_factory=dict)
+    allowed: tuple[float, float] | None = None  # CPUs and GPUs of it that this sweep may hold; None: all
+
+    @property
+    def most(self) -> tuple[float, float]:
+        """CPUs and GPUs that may be taken here."""
+        return (self.cpus, self.gpus) if self.allowed is None else self.allowed
 
     def suits(self, need: Resources) -> bool:
-        """Whether it could run the trial if it were empty."""
-        share = self.share(need)
+        """Whether it could run the trial if nothing of ours were on it."""
+        share, (cpus, gpus) = self.share(need), self.most
         return (
             share is not None
-            and self.cpus + _SLACK >= need.cpus
-            and self.gpus + _SLACK >= share
+            and cpus + _SLACK >= need.cpus
+            and gpus + _SLACK >= share
             and self.is_of(need)
             and all(self.custom.get(name, 0.0) + _SLACK >= amount for name, amount in need.custom)
         )
@@ -75,6 +80,13 @@ class _Used:
     cards: list[float] = field(default_factory=list)  # what share of each is taken
     custom: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def gpus(self) -> float:
+        return sum(self.cards)
+
+    def copy(self) -> _Used:
+        return _Used(self.cpus, list(self.cards), dict(self.custom))
+
 
 class Room:
     """The nodes that are there, and what is taken of them."""
@@ -92,11 +104,7 @@ class Room:
 
     def idle(self) -> list[str]:
         """Nodes with a whole card free, or half of their processors where they have no card."""
-        return [
-            node
-            for node, used in self._used.items()
-            if (min(used.cards) < _SLACK if used.cards else used.cpus <= self.offers[node].cpus / 2)
-        ]
+        return [node for node, used in self._used.items() if _is_idle(used, *self.offers[node].most)]
 
     def could_ever(self, need: Resources) -> bool:
         """Whether the nodes that are there could run the trial if they were empty."""
@@ -127,8 +135,7 @@ class Room:
         that costs it nothing. What is kept takes no more trials and so becomes free: nobody starves.
         """
         found: dict[int, tuple[Place, ...]] = {}
-        left = Room()
-        left.offers, left._used = self.offers, copy.deepcopy(self._used)
+        left = self.copy()
         for number, need in enumerate(needs):
             places = left.take(need)
             if places is None:
@@ -162,17 +169,54 @@ class Room:
         for place in places:
             self._add(place, -1)
 
+    def hold(self, places: Sequence[Place]) -> None:
+        """Count as taken what is held already."""
+        for place in places:
+            self._add(place, 1)
+
+    def seat(self, node: str, need: Resources) -> Place:
+        """Room that somebody has on a node already, whether there is any or not."""
+        used, share = self._used.get(node), need.gpus
+        cards = range(len(used.cards)) if used is not None else range(0)
+        emptiest = sorted(cards, key=lambda card: used.cards[card] if used is not None else 0.0)
+        place = Place(node, need, tuple(emptiest[: math.ceil(share)]))
+        self.hold([place])
+        return place
+
+    def taken(self, node: str) -> tuple[float, float]:
+        """CPUs and GPUs of a node."""
+        used = self._used.get(node) or _Used()
+        return used.cpus, used.gpus
+
+    def is_beyond(self, node: str) -> bool:
+        """Whether more is taken of a node than may be."""
+        offer = self.offers.get(node)
+        if offer is None:
+            return True
+        (cpus, gpus), (most_cpus, most_gpus) = self.taken(node), offer.most
+        return cpus > most_cpus + _SLACK or gpus > most_gpus + _SLACK
+
+    def copy(self) -> Room:
+        """The same, to try something out."""
+        made = Room()
+        made.offers = self.offers
+        made._used = {node: used.copy() for node, used in self._used.items()}
+        return made
+
     def _fitted(self, offer: Offer, need: Resources) -> tuple[tuple[float, ...], Place] | None:
         """Where a trial would go on a node, and how well it fits: the least is the best."""
         used, share = self._used[offer.node], offer.share(need)
-        if share is None or not offer.suits(need) or used.cpus + need.cpus > offer.cpus + _SLACK:
+        cpus, gpus = offer.most
+        if share is None or not offer.suits(need) or used.cpus + need.cpus > cpus + _SLACK:
+            return None
+        if used.gpus + share > gpus + _SLACK:
             return None
         if any(used.custom.get(n, 0.0) + amount > offer.custom.get(n, 0.0) + _SLACK for n, amount in need.custom):
             return None
         cards = _cards(used.cards, share)
         if cards is None:
             return None
-        left = offer.gpus - sum(used.cards) - share
+        left = gpus - used.gpus - share
         scarcity = 0.0 if share else float(offer.gpus)  # what needs no card keeps away from those that have some
         broken = -max((used.cards[card] for card in cards), default=0.0)
         return (scarcity, broken, left), Place(offer.node, _held(need, share), cards)
@@ -238,6 +282,12 @@ def _cards(used: Sequence[float], share: float) -> tuple[int, ...] | None:
         return (max(fitting, key=lambda card: (used[card], -card)),) if fitting else None
     free = [card for card, taken in enumerate(used) if taken < _SLACK]
     return tuple(free[: round(share)]) if len(free) >= round(share) else None
+
+
+def _is_idle(used: _Used, cpus: float, gpus: float) -> bool:
+    if not used.cards:
+        return used.cpus <= cpus / 2
+    return min(used.cards) < _SLACK and used.gpus + 1 <= gpus + _SLACK
 
 
 def _held(need: Resources, share: float) -> Resources:

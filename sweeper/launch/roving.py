@@ -21,7 +21,9 @@ from sweeper.launch.slot import NodeGone, Placement, RaySlot
 from sweeper.packing import Packing
 from sweeper.trial import Ended, Event, Failure, Resources, TrialSpec
 
+PREEMPTED = "preempted for a sweep of a higher priority"
 _LEAST_AT_ONCE = 2  # actors that begin on a node
+_NEWEST = 0.1  # what the last trial counts of how long they take
 
 
 @dataclass(eq=False)
@@ -44,6 +46,9 @@ class Berths:
     placement: Placement
     line: Line
     packing: Packing
+    has_given: Callable[[], None] = lambda: None  # called when room is given back that others may want
+    warn: Callable[[RaySlot], None] = lambda _: None  # is shown each actor that has imported the app
+    pace_s: float = 0.0  # how long trials take, lately
     _taken: Room = field(default_factory=Room)  # by actors, where the line's is by trials
     _idle: list[Berth] = field(default_factory=list)  # the one that waits longest first
     _busy: set[Berth] = field(default_factory=set)
@@ -64,6 +69,7 @@ class Berths:
     async def started(self, berth: Berth) -> None:
         """Wait until it has imported the app."""
         await berth.slot.started()
+        self.warn(berth.slot)
         self._wake()
 
     def set_aside(self, berth: Berth, place: Place) -> None:
@@ -85,7 +91,36 @@ class Berths:
         """It is idle now."""
         self._busy.discard(berth)
         self._idle.append(berth)
+        self.give_way()
         self._wake()
+
+    def took(self, seconds: float) -> None:
+        """A trial has taken so long."""
+        self.pace_s += (seconds - self.pace_s) * (_NEWEST if self.pace_s else 1.0)
+
+    def held(self) -> dict[str, tuple[float, float]]:
+        """CPUs and GPUs that they have of each node."""
+        found: dict[str, tuple[float, float]] = {}
+        for berth in (*self._busy, *self._idle):
+            cpus, gpus = found.get(berth.place.node, (0.0, 0.0))
+            found[berth.place.node] = (cpus + berth.place.need.cpus, gpus + berth.place.need.gpus)
+        return found
+
+    def give_way(self) -> None:
+        """Drop idle ones where the sweep may hold no more so much."""
+        self._taken.see(self.line.room.offers.values())
+        for berth in list(self._idle):
+            if self._taken.is_beyond(berth.place.node):
+                self._idle.remove(berth)
+                self.drop(berth)
+
+    def take_in(self, slot: RaySlot, need: Resources) -> Party:
+        """One of another driver, at work on its node."""
+        self._taken.see(self.line.room.offers.values())
+        place = self.line.room.seat(slot.node, need)
+        berth = Berth(slot, place, (self._taken.seat(slot.node, need),))
+        self._busy.add(berth)
+        return Party([place], [berth])
 
     def drop(self, berth: Berth) -> None:
         """It is of no more use."""
@@ -93,6 +128,7 @@ class Berths:
         self._taken.give(berth.taken)
         berth.slot.kill()
         self._wake()
+        self.has_given()
 
     def beat(self) -> None:
         for berth in (*self._busy, *self._idle):
@@ -144,16 +180,24 @@ class Party:
 
 
 class RovingSlot:
-    """Asks for room anew for each trial."""
+    """Asks for room anew for each trial. It is released when it is one of the launch's slots no more."""
 
-    def __init__(self, berths: Berths, release: Callable[[], None]) -> None:
+    def __init__(self, berths: Berths, release: Callable[[RovingSlot], None]) -> None:
         self._berths = berths
         self._line = berths.line
-        self._release = release  # one of the launch's slots less
+        self._release = release
         self._has_turn = True  # it was made because there was one
         self._runner: RaySlot | Gang | None = None
         self._stop: tuple[Failure, str] | None = None
         self._boarding: asyncio.Task[Party] | None = None
+        self._aboard: Party | None = None
+        self._going: asyncio.Task[None] | None = None  # while its trial is being preempted
+        self.is_running = False  # it has a trial, be it one that waits for room
+        self.began_at = 0.0
+
+    @property
+    def is_going(self) -> bool:
+        return self._going is not None
 
     async def ready(self) -> None:
         if not self._has_turn:
@@ -161,7 +205,15 @@ class RovingSlot:
             self._has_turn = True
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
-        self._has_turn, self._stop = False, None
+        self._has_turn, self._stop, self._going = False, None, None
+        self.is_running = True
+        try:
+            async for events in self._run(spec):
+                yield events
+        finally:
+            self.is_running = False
+
+    async def _run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         self._boarding = asyncio.create_task(self._board(lambda: self._berths.packing.renewed(spec)))
         try:
             party = await self._boarding
@@ -175,19 +227,21 @@ class RovingSlot:
         is_kept = False
         try:
             runner = self._runner = party.runner()
+            self._aboard, self.began_at = party, time.monotonic()
             last: Event | None = None
             async for events in runner.run(replace(spec, resources=party.places[0].need)):
                 yield events
                 last = events[-1]
             is_kept = isinstance(last, Ended) and last.failure != Failure.LOST
         finally:
-            self._runner = None
+            self._runner, self._aboard = None, None
+            self._berths.took(time.monotonic() - self.began_at)
             self._disband(party, is_kept)
 
     async def _board(self, need: Callable[[], Resources]) -> Party:
         """Find room, and have actors there that can take the trial."""
         while True:
-            party = Party(await self._line.place(need), [])
+            party = Party(await self._placed(need), [])
             aside: list[Berth] = []
             is_ready = False
             try:
@@ -205,6 +259,9 @@ class RovingSlot:
                 if not is_ready:
                     self._give_up(party, aside)
             await self._line.turn()
+
+    async def _placed(self, need: Callable[[], Resources]) -> Sequence[Place]:
+        return await self._line.place(need)
 
     def _give_up(self, party: Party, aside: Collection[Berth]) -> None:
         """Leave the places again: those aside to nobody as long as somebody else is there."""
@@ -240,12 +297,31 @@ class RovingSlot:
     def forget(self) -> None:
         """It holds nothing between trials."""
 
+    def vacated(self, node: str) -> tuple[float, float] | None:
+        """Give up what is held of a node between trials; CPUs and GPUs, None where that is nothing."""
+        return None
+
+    def held_on(self, node: str) -> tuple[float, float] | None:
+        """What the running trial holds of a node: CPUs and GPUs."""
+        return None if self._aboard is None else amount_on(node, self._aboard.places)
+
+    def preempt(self) -> None:
+        """End the running trial, whose next attempt goes on from its checkpoint."""
+        if self._runner is not None and self._going is None:
+            self._going = asyncio.create_task(self._runner.stop(Failure.PREEMPTED, PREEMPTED))
+
     async def close(self) -> None:
         if self._has_turn:
             self._line.step_back()
-        self._release()
+        self._release(self)
 
 
 def _stopped(spec: TrialSpec, failure: Failure, error: str) -> Ended:
     """The end of a trial that waited for room and never began."""
     return Ended(spec.run, 0, time.time(), TrialState.FAIL, failure=failure, error=error)
+
+
+def amount_on(node: str, places: Sequence[Place]) -> tuple[float, float] | None:
+    """CPUs and GPUs of a node that these places are; None where none is there."""
+    here = [place.need for place in places if place.node == node]
+    return (sum(need.cpus for need in here), sum(need.gpus for need in here)) if here else None

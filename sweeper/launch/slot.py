@@ -20,6 +20,7 @@ from sweeper.run.journal import so_far
 from sweeper.trial import Ended, Event, Failure, Isolation, Resources, TrialSpec
 
 NAMESPACE = "sweeper"
+LEASE_S = 60.0  # a slot that is silent for so long is given up
 _BUSY_S = 3.0  # between two looks at a card that somebody else uses
 
 
@@ -33,7 +34,7 @@ class Placement:
     node: str | None = None  # Ray's id of the one that they must be on; None: Ray chooses
     health: Health = field(default_factory=Health)
     notice: Callable[[str], None] = lambda _: None  # is told what the user should know
-    lease_s: float = 60.0  # a slot that is silent for so long is given up
+    lease_s: float = LEASE_S  # a slot that is silent for so long is given up
     travel: Travel | None = None  # to nodes that may not see the driver's folders; None: all of them do
     parcel: Parcel | None = None  # the code, for those that do not
     name: Callable[[], str] | None = None  # of a new actor that is to outlive its driver; None where none does

@@ -26,7 +26,7 @@ def test_help_loads_no_heavy_library_and_lists_every_verb() -> None:
     assert loaded == "[]"
     verbs = [line.split()[0] for line in page[page.index("Commands:") + 1 :]]
     driving = ["launch", "plan", "resume", "stop", "pause", "extend", "scale", "enqueue", "kill"]
-    looking = ["ls", "show", "best", "importance", "report", "compare", "search", "gpus", "ui"]
+    looking = ["ls", "show", "best", "importance", "report", "compare", "search", "gpus", "queue", "ui"]
     keeping = ["tag", "note", "artifacts", "get", "verify", "gc", "export", "bundle"]
     assert verbs == [*driving, *looking, *keeping, "reproduce", "audit", "db"]
 

@@ -56,9 +56,8 @@ def cluster(nodes: int) -> Iterator[Any]:
 
 
 def launcher(address: str, sweep: str = "a" * 32, lease_s: float = 60.0) -> RayLauncher:
-    made = RayLauncher(App.of(apps.logs_until_told, Callbacks()), [Resources()], None, address, sweep=sweep)
-    made._placement = dataclasses.replace(made._placement, lease_s=lease_s)
-    return made
+    app = App.of(apps.logs_until_told, Callbacks())
+    return RayLauncher(app, [Resources()], None, address, sweep=sweep, lease_s=lease_s)
 
 
 def trial(folder: Path, number: int, attempt: int = 0) -> TrialSpec:
@@ -199,7 +198,10 @@ async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> 
     driver.wait()
     with launcher(made.address, "b" * 32) as second:
         adopted = await asyncio.to_thread(second.orphaned, ["d" * 32])
-        slot, spec = adopted[0]
+        found, spec = adopted[0]
+        second.adopt([found])
+        offered = second.slots()
+        slot = await anext(offered)
         running = Trial(slot.run(spec))
         await running.underway()
         end(folder, 7)
@@ -207,6 +209,7 @@ async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> 
         end(folder, 8)
         await slot.ready()
         again = await Trial(slot.run(trial(folder, 8))).ended()
+        await offered.aclose()
     events = JournalReader(journal_path(spec.folder, spec.run), spec.run).read()
     return {
         "adopted": len(adopted),

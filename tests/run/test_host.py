@@ -13,7 +13,7 @@ import pytest
 from hydra._internal.callbacks import Callbacks
 from optuna.trial import TrialState
 
-from sweeper.launch import Slot, T
+from sweeper.launch import MANY, Slot, T
 from sweeper.run.app import App, Task
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
@@ -74,7 +74,7 @@ class HostLauncher:
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main)
 
-    async def slots(self) -> AsyncIterator[HostSlot]:
+    async def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[HostSlot]:
         yield HostSlot(self.host)
 
 

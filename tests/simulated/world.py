@@ -25,7 +25,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine
 
 from sweeper.brake import Brake
-from sweeper.launch import T
+from sweeper.launch import MANY, T
 from sweeper.record import Storage, alive
 from sweeper.record.database import Database, make_engine, parse_url
 from sweeper.record.memory import Memory
@@ -493,7 +493,7 @@ class SimulatedLauncher:
         self._n_jobs = n_jobs
         self._resized.set()
 
-    async def slots(self) -> AsyncIterator[SimulatedSlot]:
+    async def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[SimulatedSlot]:
         while True:
             while sum(slot.is_open for slot in self.slots_made) < self._n_jobs:
                 await asyncio.sleep(self._driver.world.latency())

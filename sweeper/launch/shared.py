@@ -1,0 +1,160 @@
+"""A sweep's part of a cluster that others use as well: what it may hold comes from the queue, and changes as it runs.
+
+Room is given back between trials, and within one only to a sweep of a higher priority.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
+
+from sweeper.launch.line import Line, OpenLine
+from sweeper.launch.member import Member
+from sweeper.launch.room import Offer
+from sweeper.launch.roving import Berths, RovingSlot
+from sweeper.launch.settled import SettledSlot
+from sweeper.launch.slot import Placement, RaySlot
+from sweeper.packing import Packing
+from sweeper.share.claim import NOTHING, Amount, Applicant, Claim
+from sweeper.trial import Resources
+
+_LOOK_EVERY_S = 3.0
+_SLACK = 1e-6
+
+
+class Shared:
+    """`needs` are what trials may hold, as far as is known: all the first of them, or with `packing` what each says.
+
+    `look` gives the nodes that are there, `limit` how many slots there may be, if that is limited.
+    """
+
+    def __init__(
+        self,
+        placement: Placement,
+        applicant: Applicant,
+        needs: Sequence[Resources],
+        packing: Packing | None,
+        look: Callable[[], list[Offer]],
+        limit: Callable[[], int | None],
+        warn: Callable[[RaySlot], None],
+    ) -> None:
+        self._applicant = applicant
+        self._placement = placement
+        self._needs = needs
+        self._need = needs[0] if packing is None else None
+        self._look = look
+        self._limit = limit
+        self._further: Callable[[], int] = lambda: 0
+        self._member = Member(self._claim, self._heed, placement.notice)
+        self._line: Line | OpenLine = OpenLine(self._offers) if packing is None else Line(self._offers)
+        self._line.is_short = self._member.has_news
+        self._berths = Berths(placement, self._line, packing or Packing(), has_given=self._member.has_news, warn=warn)
+        self._slots: set[RovingSlot] = set()
+
+    def adopted(self, slot: RaySlot, held: Resources) -> SettledSlot:
+        """One that was found at work; `take_in` makes it the sweep's."""
+        return SettledSlot(self._berths, self._releasing, held, found=slot)
+
+    def take_in(self, slot: SettledSlot) -> None:
+        self._line.see()
+        slot.take_in()
+        self._slots.add(slot)
+
+    def close(self) -> None:
+        self._berths.close()
+        self._member.leave(self._applicant.sweep)
+
+    async def slots(self, further: Callable[[], int]) -> AsyncGenerator[RovingSlot]:
+        """One more whenever all that there are have found room."""
+        self._further = further
+        self._line.see()
+        async with self._member.attending(), self._line.kept_up(_LOOK_EVERY_S, self._berths.beat):
+            while True:
+                limit = self._limit()
+                if limit is not None and len(self._slots) >= limit:
+                    await asyncio.sleep(_LOOK_EVERY_S)
+                    continue
+                slot = await self._one_more()
+                self._slots.add(slot)
+                yield slot
+
+    async def _one_more(self) -> RovingSlot:
+        if self._need is not None and isinstance(self._line, OpenLine):
+            return SettledSlot(self._berths, self._releasing, self._need, await self._line.further(self._need))
+        await self._line.turn_of_a_further_slot()
+        return RovingSlot(self._berths, self._releasing)
+
+    def _releasing(self, slot: RovingSlot) -> None:
+        self._slots.discard(slot)
+
+    def _offers(self) -> list[Offer]:
+        """The nodes, each with what the sweep may hold of it."""
+        grant = self._member.grant
+        if grant is None:
+            return self._look()
+        return [replace(offer, allowed=grant.allowed.get(offer.node, NOTHING)) for offer in self._look()]
+
+    def _claim(self) -> Claim:
+        held = self._berths.held()
+        running = sum(slot.is_running for slot in self._slots)
+        unit = self._unit()
+        return Claim(
+            by=self._applicant,
+            unit=unit,
+            held=held,
+            running=running,
+            wanted=self._wanted(running, unit, held),
+            pace_s=self._berths.pace_s,
+            closed=frozenset(self._placement.health.closed),
+            memories={offer.node: offer.gpu_memory for offer in self._line.room.offers.values() if offer.gpu_memory},
+        )
+
+    def _unit(self) -> Resources:
+        """What is claimed at a time: where trials differ, what the next in line needs, in whole cards if packed."""
+        if self._need is not None:
+            return self._need
+        waiting = self._line.first()
+        need = max(self._needs, key=lambda need: (need.gpus, need.cpus)) if waiting is None else waiting
+        return replace(need, gpus=1.0, gpu_memory=0) if need.is_packed else need
+
+    def _wanted(self, running: int, unit: Resources, held: dict[str, Amount]) -> int:
+        """How many such units could be used now; where trials differ, one by one."""
+        if self._need is not None:
+            wanted = running + self._further()
+            limit = self._limit()
+            return wanted if limit is None else min(limit, wanted)
+        sizes = [gpus / unit.gpus if unit.gpus else cpus / max(unit.cpus, _SLACK) for cpus, gpus in held.values()]
+        return sum(math.ceil(size - _SLACK) for size in sizes) + self._line.length()
+
+    def _heed(self) -> None:
+        """Something else is granted: take what there is more, and give back what nobody needs here."""
+        self._line.see()
+        for node, offer in self._line.room.offers.items():
+            cpus, gpus = self._line.room.taken(node)
+            over = (cpus - offer.most[0], gpus - offer.most[1])
+            for slot in list(self._slots):
+                if max(over) <= _SLACK:
+                    break
+                if (given := slot.vacated(node)) is not None:
+                    over = (over[0] - given[0], over[1] - given[1])
+        self._berths.give_way()
+        grant = self._member.grant
+        for node, amount in ({} if grant is None else grant.preempted).items():
+            self._preempt(node, amount)
+
+    def _preempt(self, node: str, amount: float) -> None:
+        """End trials on a node, the youngest first, until so much of it will be given back."""
+        here = sorted((slot for slot in self._slots if slot.held_on(node)), key=lambda slot: -slot.began_at)
+        left = amount - sum(self._counted(slot, node) for slot in here if slot.is_going)
+        for slot in here:
+            if left <= _SLACK:
+                return
+            if not slot.is_going:
+                left -= self._counted(slot, node)
+                slot.preempt()
+
+    def _counted(self, slot: RovingSlot, node: str) -> float:
+        cpus, gpus = slot.held_on(node) or NOTHING
+        return gpus if self._unit().gpus else cpus
