@@ -97,11 +97,12 @@ class Study:
         self._suggest = suggest
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sweeper-study")
         self._prunes = not isinstance(study.pruner, NopPruner)
-        self._newest = -1  # the highest number that was asked for here
+        trials = study.get_trials(deepcopy=False)
+        self._begun = sum(trial.state != TrialState.WAITING for trial in trials)  # as far as this driver knows
 
     def left(self) -> int:
-        """How many trials are still to be made, as far as this driver has heard; those in line are not counted."""
-        return max(0, self.n_trials - 1 - self._newest)
+        """How many trials are still to be begun, as far as this driver knows: others may drive the study as well."""
+        return max(0, self.n_trials - self._begun)
 
     async def ask(self) -> Asked | None:
         """The next trial; None once the study has its `n_trials`, or its sampler has no point left."""
@@ -117,7 +118,7 @@ class Study:
 
     async def give_back(self, asked: Asked) -> None:
         """Put an interrupted trial back in line: it will be tried again under its number, with its params."""
-        await self._call(lambda: give_back(self.optuna, asked.trial._trial_id, asked.attempt))
+        await self._call(lambda: self._give_back(asked))
 
     async def retry(self, asked: Asked) -> None:
         """Put a trial back in line because of how its attempt ended; durable when it returns."""
@@ -141,7 +142,7 @@ class Study:
         trial = None if self.optuna.is_exhausted else self.optuna.ask_within(self.n_trials, self._suggest)
         if trial is None:
             return None
-        self._newest = max(self._newest, trial.number)
+        self._begun += 1
         return asked(self.optuna, trial)
 
     @_ours()
@@ -151,7 +152,11 @@ class Study:
     @_ours()
     def _retry(self, asked: Asked) -> None:
         self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
+        self._give_back(asked)
+
+    def _give_back(self, asked: Asked) -> None:
         give_back(self.optuna, asked.trial._trial_id, asked.attempt)
+        self._begun -= 1
 
     @_ours()
     def _judge(self, asked: Asked, reports: Sequence[Reported]) -> bool:

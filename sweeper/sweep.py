@@ -175,7 +175,7 @@ class Sweep:
         """How many more trials there may be to begin at once."""
         if self._is_paused or self._is_dry or self.brake.is_draining:
             return 0
-        return max(1, self.study.left())  # one that was given back may be in line
+        return self.study.left() or int(not self._busy)  # what others have given back, only asking tells
 
     def _see_whether_over(self) -> None:
         if not self._busy and (self._is_dry or self.brake.is_draining):

@@ -82,7 +82,7 @@ class _Used:
 
     @property
     def gpus(self) -> float:
-        return sum(self.cards)
+        return sum(min(1.0, card) for card in self.cards)  # one may be kept for somebody while others are on it
 
     def copy(self) -> _Used:
         return _Used(self.cpus, list(self.cards), dict(self.custom))

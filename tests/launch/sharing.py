@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +84,26 @@ def wait(until: Callable[[], bool]) -> None:
 
 
 def weights(folder: Path, address: str) -> dict[str, Any]:
-    """Two to one: what each had, in GPU-seconds, from when both had begun until one had nothing to begin any more."""
-    ended = [
-        Launch(folder, address, "heavy", 48, "hydra.sweeper.share.weight=2", "+until=''", length=0.5),
-        Launch(folder, address, "light", 24, "+until=''", length=0.5),
+    """Two to one: what each had, in GPU-seconds, from when both had their slots until one had nothing more to begin."""
+    launches = [
+        Launch(folder, address, "heavy", 96, "hydra.sweeper.share.weight=2", "+until=''", length=0.5),
+        Launch(folder, address, "light", 48, "+until=''", length=0.5),
     ]
-    statuses = [one.status() for one in ended]
-    runs = [one.runs() for one in ended]
-    begin = max(min(run.started_at for run in each) for each in runs)
+    statuses = [one.status() for one in launches]
+    runs = [one.runs() for one in launches]
+    begin = max(reached(each, slots) for each, slots in zip(runs, (4, 2), strict=True))
     end = min(max(run.started_at for run in each) for each in runs)
     held = [sum(max(0.0, min(run.ended_at, end) - max(run.started_at, begin)) for run in each) for each in runs]
     return {"statuses": statuses, "held": held, "trials": [len({run.number for run in each}) for each in runs]}
+
+
+def reached(runs: Sequence[Any], slots: int) -> float:
+    """When so many ran at once for the first time."""
+    return min(
+        one.started_at
+        for one in runs
+        if sum(other.started_at <= one.started_at < other.ended_at for other in runs) >= slots
+    )
 
 
 def priority(folder: Path, address: str) -> dict[str, Any]:
