@@ -166,11 +166,11 @@ class RayLauncher:
             with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it is gone by now, or does not answer
                 actor = ray.get_actor(name, NAMESPACE)
                 held: Any = ray.get(actor.holds.remote(), timeout=_PATIENCE_S)
-                node, _ = ray.get(actor.ready.remote(), timeout=_PATIENCE_S)
-                slot = RaySlot(replace(self._placement, node=node), actor, held)
                 if held is None:
-                    slot.kill()
+                    ray.kill(actor)
                 else:
+                    node, _ = ray.get(actor.ready.remote(), timeout=_PATIENCE_S)
+                    slot = RaySlot(replace(self._placement, node=node), actor, held)
                     slot.node = node
                     found.append((self._shared.adopted(slot, held.resources or self._needs[0]), held))
         return found
