@@ -169,9 +169,8 @@ class RayLauncher:
                 if held is None:
                     ray.kill(actor)
                 else:
-                    node, _ = ray.get(actor.ready.remote(), timeout=_PATIENCE_S)
-                    slot = RaySlot(replace(self._placement, node=node), actor, held)
-                    slot.node = node
+                    arrived: Any = ray.get(actor.ready.remote(), timeout=_PATIENCE_S)
+                    slot = RaySlot(replace(self._placement, node=arrived.node), actor, held, arrived)
                     found.append((self._shared.adopted(slot, held.resources or self._needs[0]), held))
         return found
 

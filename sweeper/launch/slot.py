@@ -84,10 +84,16 @@ class NodeGone(Exception):
 class RaySlot:
     """A slot whose actor is replaced when it is lost."""
 
-    def __init__(self, placement: Placement, actor: Any = None, held: TrialSpec | None = None) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        actor: Any = None,
+        held: TrialSpec | None = None,
+        arrived: Arrived | None = None,
+    ) -> None:
         self._placement = placement
         self._actor: Any = placement.actor() if actor is None else actor
-        self._arrived: Arrived | None = None  # where it was placed, once it is ready
+        self._arrived = arrived  # where it was placed, once it is ready
         self._obstacle: str | None = None  # why it takes no trial
         self.is_closed = False
         self._held = held  # the trial that it ran already when it was found

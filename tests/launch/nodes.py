@@ -44,7 +44,6 @@ def cluster(nodes: int) -> Iterator[Any]:
         "RAY_health_check_failure_threshold": "4",
         "RAY_agent_register_timeout_ms": "120000",  # a busy machine
         "RAY_raylet_start_wait_time_s": "120",
-        "RAY_worker_niceness": "0",  # slots are what is tested: beside a busy neighbour they would stand still
     }
     from ray.cluster_utils import Cluster
 
