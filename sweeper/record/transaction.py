@@ -90,12 +90,7 @@ class Transactions:
         except Unforeseen:
             return False
         try:
-            with batch.together():
-                self._link.begin(connection)
-                self._put_mark(connection, transaction.seq)
-                rows.guard()
-                batch.flush()
-                self._link.commit(connection)
+            self._send(connection, transaction.seq, batch, rows)
         except Exception:
             if raw(connection).closed:
                 raise
@@ -104,6 +99,21 @@ class Transactions:
             return False
         self._known.learn(rows)
         return True
+
+    def _send(self, connection: Connection, seq: int, batch: Batch, rows: KnownRows) -> None:
+        """All at once. An error is kept until the end of it, or the driver would log what it hears after it."""
+        failure: Exception | None = None
+        with batch.together():
+            try:
+                self._link.begin(connection)
+                self._put_mark(connection, seq)
+                rows.guard()
+                batch.flush()
+                self._link.commit(connection)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     def _transact(self, connection: Connection, transaction: Transaction) -> None:
         """The answers stay as they are where the attempt before was committed, and only the word of it was lost."""

@@ -98,10 +98,13 @@ class TestForesight:
                 study.tell(trial, 1.0)
                 assert proxy.round_trips == 3, "one to look for news, one to ask, one to tell"
 
-    def test_somebody_elses_trial_takes_its_number(self, pair: tuple[optuna.Study, optuna.Study]) -> None:
+    def test_somebody_elses_trial_takes_its_number(
+        self, pair: tuple[optuna.Study, optuna.Study], caplog: pytest.LogCaptureFixture
+    ) -> None:
         ours, theirs = pair
         numbers = [study.ask().number for study in (ours, theirs, ours, theirs, theirs, ours)]
         assert numbers == list(range(_OFTEN, _OFTEN + 6))
+        assert not caplog.records, "to have foreseen something else is nothing to complain of"
 
     def test_a_trial_of_another_study_takes_its_id(self, pair: tuple[optuna.Study, optuna.Study]) -> None:
         ours, theirs = pair
