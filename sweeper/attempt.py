@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sweeper.config.duration import seconds
 from sweeper.config.settings import Trial as Settings
 from sweeper.errors import ConfigError
+from sweeper.launch.health import is_of_the_hardware
 from sweeper.trial import Ended, Failure, Isolation, Limits
 
 # a stopped trial is in line again, or is not to be; a preempted one always is
@@ -42,8 +43,11 @@ class Attempts:
         )
 
     def retries_after(self, ended: Ended, retried: int) -> bool:
-        """Whether a trial that ended so, and was tried again `retried` times for such an end, is tried again."""
-        return ended.failure in self.retry_on and retried < self.retries
+        """Whether a trial that ended so, and was tried again `retried` times for such an end, is tried again.
+
+        What was the fault of the machine is none of the trial's, whatever kind of failure it looks like.
+        """
+        return retried < self.retries and (ended.failure in self.retry_on or is_of_the_hardware(ended))
 
 
 def _problems(settings: Settings) -> Iterator[str]:

@@ -43,7 +43,7 @@ def specifying(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
             code=prepared.code.snapshot.code,
             artifacts=prepared.store.url,
             collect=tuple(prepared.settings.collect),
-            resources=prepared.packing.need(asked.number, asked.params, needed),
+            resources=prepared.packing.need(asked.number, needed),
         )
 
     return spec

@@ -30,6 +30,14 @@ def test_without_settings_crashed_and_lost_trials_are_tried_again_twice() -> Non
         assert [attempts.retries_after(failed(kind), n) for n in range(3)] == [expected, expected, False]
 
 
+def test_the_fault_of_the_machine_is_none_of_the_trials() -> None:
+    error = "RuntimeError: CUDA error: uncorrectable ECC error encountered"
+    ended = Ended("r", 0, 0.0, TrialState.FAIL, failure=Failure.ERROR, error=error)
+
+    assert Attempts(retries=1).retries_after(ended, 0)
+    assert not Attempts(retries=1).retries_after(ended, 1)
+
+
 def test_a_trial_that_did_not_fail_is_not_tried_again() -> None:
     complete = Ended("r", 0, 0.0, TrialState.COMPLETE, values=(1.0,))
 

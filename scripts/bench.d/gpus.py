@@ -1,4 +1,9 @@
-"""`scripts/bench gpus`: packing against what known peaks would allow, and what measuring a card costs."""
+"""`scripts/bench gpus`: packing against what known peaks would allow, and what measuring a card costs.
+
+`scripts/bench gpus proof [N [PICTURE]]`: N trials (200) that hold different things, on a fake cluster of 8×H100, 4×A100
+and 2×T4 whose A100 are killed mid-way; the record is then replayed, and what is wrong with it is said. The picture is a
+timeline of every card, as in docs/gpus.png.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +12,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from sweeper.document.ink import save
+from sweeper.document.lane import Stay, sessions
+from sweeper.document.timeline_figure import draw_timeline
+from sweeper.history import RunRow
 from sweeper.launch.room import Offer
 from tests.gpu_bench import GIB, Bench, Card, build
-from tests.packing.simulated import network, offline, one_each, packed
+from tests.gpu_bench import proof as evidence
+from tests.gpu_bench.cluster import running
+from tests.packing.simulated import foreseen, network, offline, one_each, packed
 
+LETTERS = {"H": "H100", "A": "A100", "T": "T4"}
 _MEASURE = """
 import resource, time
 from sweeper import nvml
@@ -31,15 +44,19 @@ print((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 20
 
 
 def packing() -> None:
-    titles = {"cards": 5, "trials": 6, "seed": 4, "of known peaks": 14, "against a card each": 19, "out of memory": 13}
+    """Of the same line with known peaks; of one that knows every trial beforehand, in any order; of a card for each."""
+    titles = {"cards": 5, "trials": 6, "seed": 4, "of known peaks": 14, "of any order": 12}
+    titles |= {"against a card each": 19, "out of memory": 13}
     print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
-    for n_cards, n_trials in ((4, 400), (4, 1000), (8, 1000)):
+    for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
         cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=80 * GIB)]
         for seed in range(3):
             jobs = network(np.random.default_rng(seed), n_trials)
             got, best, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
             share, gain = best.makespan_s / got.makespan_s, alone.makespan_s / got.makespan_s
-            print(f"{n_cards:>5} {n_trials:>6} {seed:>4} {share:>14.1%} {gain:>18.1f}x {got.oom / n_trials:>13.1%}")
+            least = foreseen(cards, jobs).makespan_s / got.makespan_s
+            out = got.oom / n_trials
+            print(f"{n_cards:>5} {n_trials:>6} {seed:>4} {share:>14.1%} {least:>12.1%} {gain:>18.1f}x {out:>13.1%}")
 
 
 def telemetry() -> None:
@@ -55,8 +72,44 @@ def telemetry() -> None:
     print(f"one look at a card: {seconds * 1e3:.2f} ms of CPU; every 2 s for 8 slots: {8 * seconds / 2:.2%} of a core")
 
 
+def proof(n_trials: int, picture: Path | None) -> int:
+    with tempfile.TemporaryDirectory(prefix="g") as path:  # short: Ray puts sockets there
+        folder = Path(path)
+        (folder / "library").mkdir()
+        with running(folder, build(folder / "library"), "HAT") as nodes:
+            overrides = ("hydra.sweeper.n_jobs=8", "hydra/sweeper/sampler=random", "hydra.sweeper.seed=1")
+            status, printed = evidence.sweep(nodes, n_trials, "A", *overrides)
+        found = evidence.runs(folder)
+        wrong = [*evidence.problems(folder, n_trials)] + ([] if status == 0 else [f"status {status}:\n{printed}"])
+        most = evidence.most_on_each_card(found)
+        lost = sum(run.failure == "lost" for run in found)
+        print(f"{n_trials} trials, {len(found)} attempts, {lost} of them lost with their node, on {len(most)} cards")
+        print(f"slots: {evidence.slots_used(folder)}; the most that was promised of one card: {max(most.values()):.3f}")
+        print("\n".join(wrong) or "as promised: all are complete, and no card was promised beyond its share")
+        if picture is not None:
+            draw(found, picture)
+        return len(wrong)
+
+
+def draw(found: Sequence[RunRow], picture: Path) -> None:
+    """Every card's trials over time, from the record."""
+    stays = [
+        Stay(run.number, run.state, f"{LETTERS[uuid[4]]} {uuid[5:]}", run.started_at, run.ended_at)
+        for run in found
+        if run.started_at is not None and run.ended_at is not None
+        for uuid in run.gpus
+    ]
+    if (figure := draw_timeline(sessions(stays))) is not None:
+        save(figure, picture)
+
+
 if __name__ == "__main__":
     began = time.monotonic()
+    if sys.argv[1:2] == ["proof"]:
+        n, *pictures = sys.argv[2:] or ["200"]
+        status = proof(int(n), Path(pictures[0]) if pictures else None)
+        print(f"took {time.monotonic() - began:.0f} s")
+        raise SystemExit(min(status, 1))
     packing()
     telemetry()
     print(f"took {time.monotonic() - began:.0f} s")

@@ -26,6 +26,9 @@ def best(
         int | None,
         typer.Option("-k", min=1, help="How many; 10, or all of the Pareto front.", show_default=False),
     ] = None,
+    per_gpu_hour: Annotated[
+        bool, typer.Option("--per-gpu-hour", help="Those that no other equals for fewer GPU-hours, cheapest first.")
+    ] = False,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     csv: Csv = False,
@@ -36,7 +39,7 @@ def best(
     asked = form(json, csv)
     history = History(storage)
     row = history.study(study)
-    rows = history.best(study, k)
+    rows = history.worth(study, k) if per_gpu_hour else history.best(study, k)
     if asked is Form.JSON:
         machine.print_json([machine.record(found) for found in rows])
     elif asked is Form.CSV:
@@ -44,6 +47,8 @@ def best(
     elif rows:
         screen = Screen()
         screen.table(best_table(row, rows, screen))
+    elif per_gpu_hour and row.counts["COMPLETE"]:
+        Screen().line(f"{text.printable(study)} has no GPU time on record: no card was measured while it ran.")
     else:
         Screen().line(nothing_yet(row))
 
@@ -55,9 +60,11 @@ def best_table(study: StudyRow, rows: Sequence[BestRow], screen: Screen) -> Tabl
     metrics = [
         name for name in dict.fromkeys(n for row in rows for n in row.metrics) if not _is_left_out(name, study, rows)
     ]
+    has_cost = any(row.gpu_seconds is not None for row in rows)
     columns = (
         Column("trial"),
         *(Column(text.printable(name), is_number=True) for name in objectives),
+        *((Column("GPU-hours", is_number=True, gives_way=2),) if has_cost else ()),
         *(Column(text.printable(name), is_param=True) for name in params),
         *(Column(_metric_title(name, study), is_number=True, gives_way=1) for name in metrics),
     )
@@ -65,12 +72,17 @@ def best_table(study: StudyRow, rows: Sequence[BestRow], screen: Screen) -> Tabl
         (
             f"{text.printable(study.name)}/{row.number}",
             *(screen.value(value) for value in row.values),
+            *((_hours(row),) if has_cost else ()),
             *(screen.value(row.params[name]) if name in row.params else MISSING for name in params),
             *(screen.value(row.metrics[name]) if name in row.metrics else MISSING for name in metrics),
         )
         for row in rows
     )
     return Table(columns, cells)
+
+
+def _hours(row: BestRow) -> str:
+    return MISSING if row.gpu_seconds is None else text.number(row.gpu_seconds / 3600, 3)
 
 
 def _metric_title(metric: str, study: StudyRow) -> str:
@@ -110,4 +122,5 @@ def _csv_record(study: StudyRow, row: BestRow) -> dict[str, object]:
         "params": row.params,
         "metrics": row.metrics,
         "run": row.run,
+        "gpu_seconds": row.gpu_seconds,
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Select, case, or_, select
 
-from sweeper.history import decode
+from sweeper.history import decode, runs
+from sweeper.history import trials as trial_rows
 from sweeper.history.lookup import Study
+from sweeper.history.rows import BestRow
 from sweeper.history.schema import trial_system_attributes, trial_values, trials
 
 if TYPE_CHECKING:
@@ -44,26 +47,32 @@ def single(connection: Connection, study: Study, k: int) -> list[Top]:
     return [top for top, _ in zip(found, range(k), strict=False)]
 
 
-def front(connection: Connection, study: Study) -> list[Top]:
-    """The COMPLETE, feasible trials that none dominates, by number; as `study.best_trials` has them."""
+def front(connection: Connection, study: Study, cost: Mapping[int, float] | None = None) -> list[Top]:
+    """The COMPLETE, feasible trials that none dominates, by number; as `study.best_trials` has them.
+
+    With `cost`, by trial number, that is one more to be minimized: trials without one are left out, cheapest first.
+    """
     import numpy as np
 
     infeasible = _infeasible(connection, study)
     points: dict[tuple[int, int], list[float]] = {}
     query = _complete(study).order_by(trials.c.number, trials.c.trial_id, trial_values.c.objective)
     for row in connection.execute(query):
-        if row.trial_id not in infeasible:
+        if row.trial_id not in infeasible and (cost is None or row.number in cost):
             value = decode.number(row.value, row.value_type)
             points.setdefault((row.trial_id, row.number), []).append(value)
     if not points:
         return []
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in study.directions])
-    on_front = non_dominated(np.array(list(points.values())) * signs)
-    return [
+    losses = np.array(list(points.values())) * signs
+    if cost is not None:
+        losses = np.column_stack([losses, [cost[number] for _, number in points]])
+    tops = [
         Top(trial_id, number, values[0])
-        for ((trial_id, number), values), is_on_front in zip(points.items(), on_front, strict=True)
+        for ((trial_id, number), values), is_on_front in zip(points.items(), non_dominated(losses), strict=True)
         if is_on_front
     ]
+    return tops if cost is None else sorted(tops, key=lambda top: (cost[top.number], top.number))
 
 
 def non_dominated(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -109,3 +118,22 @@ def _infeasible(connection: Connection, study: Study) -> set[int]:
         for trial_id, found in attrs.items()
         if not all(value <= 0.0 for value in decode.constraints(found).values())
     }
+
+
+def rows(connection: Connection, study: str, tops: Sequence[Top], gpu_seconds: Mapping[int, float]) -> list[BestRow]:
+    """Trials with their parameters, last metrics and what they took of cards."""
+    gathered = trial_rows.gather_ids(connection, [top.trial_id for top in tops])
+    last = runs.last_of(connection, study, [top.number for top in tops])
+    metrics = runs.last_metrics(connection, [run.id for run in last.values()])
+    return [
+        BestRow(
+            number=trial.number,
+            state=trial.state,
+            values=tuple(trial.values),
+            params=trial.params,
+            metrics=metrics[last[trial.number].id] if trial.number in last else {},
+            run=last[trial.number].run if trial.number in last else None,
+            gpu_seconds=gpu_seconds.get(trial.number),
+        )
+        for trial in gathered.values()
+    ]

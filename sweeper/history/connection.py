@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import urllib.parse
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from sweeper.errors import NoDatabase, StorageError
 from sweeper.history.schema import OPTUNA_VERSION, alembic_version
 
+_NO_COLUMN = re.compile(r"no such column: (\S+)|column (\S+) does not exist")  # SQLite, PostgreSQL
 _BUSY_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 10
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
@@ -153,5 +155,10 @@ def _explained(error: SQLAlchemyError, where: str) -> StorageError:
     if "database is locked" in reason:
         return StorageError(
             f"{where} has been locked by another process for {_BUSY_TIMEOUT_S:.0f} s: try again in a moment"
+        )
+    if (missing := _NO_COLUMN.search(reason)) is not None:
+        return StorageError(
+            f"{where} was made by a sweeper from before 0.1.0, whose tables have no column {missing[1] or missing[2]}: "
+            "read it with the version that made it, and name another database with --storage URL or $SWEEPER_STORAGE"
         )
     return StorageError(f"{where} cannot be read ({reason}): check that the database is there and may be read")

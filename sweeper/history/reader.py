@@ -114,20 +114,14 @@ class History:
                 tops = best.single(connection, found, 10 if k is None else k)
             else:
                 tops = best.front(connection, found)[:k]
-            gathered = trials.gather_ids(connection, [top.trial_id for top in tops])
-            last = runs.last_of(connection, study, [top.number for top in tops])
-            metrics = runs.last_metrics(connection, [run.id for run in last.values()])
-            return [
-                BestRow(
-                    number=trial.number,
-                    state=trial.state,
-                    values=tuple(trial.values),
-                    params=trial.params,
-                    metrics=metrics[last[trial.number].id] if trial.number in last else {},
-                    run=last[trial.number].run if trial.number in last else None,
-                )
-                for trial in gathered.values()
-            ]
+            return best.rows(connection, study, tops, runs.gpu_seconds(connection, study))
+
+    def worth(self, study: str, k: int | None = None) -> list[BestRow]:
+        """The trials that were worth their GPU-hours, cheapest first: no other is as good for less; cut at k."""
+        with reading(self._engine, self.where) as connection:
+            found = lookup.find(connection, study, self.where)
+            cost = runs.gpu_seconds(connection, study)
+            return best.rows(connection, study, best.front(connection, found, cost)[:k], cost)
 
     def trial(self, study: str, number: int) -> TrialDetail:
         """One trial with its parameters, attributes, times and runs."""

@@ -219,6 +219,7 @@ class BestRow:
     params: Mapping[str, object]
     metrics: Mapping[str, float]  # the last value of each metric of the trial's last run
     run: str | None  # of that run; None where sweeper did not run the trial
+    gpu_seconds: float | None = None  # of all its attempts; None where none was measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,15 @@ def names_of(connection: Connection, run_ids: Sequence[int]) -> dict[int, str]:
     return found
 
 
+def gpu_seconds(connection: Connection, study: str) -> dict[int, float]:
+    """What each trial of a study took of cards, all attempts together, by number; without those nobody measured."""
+    if not has_our_tables(connection):
+        return {}
+    total = func.sum(table.c.gpu_seconds)
+    query = select(table.c.number, total).where(table.c.study == study).group_by(table.c.number)
+    return {number: seconds for number, seconds in connection.execute(query) if seconds is not None}
+
+
 def costs(connection: Connection, study: str) -> list[CostRow]:
     """What a study's runs took, all attempts counted, by the state that they ended in."""
     if not has_our_tables(connection):

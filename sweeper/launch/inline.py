@@ -16,6 +16,7 @@ from sweeper.launch import MANY, Slot, T
 from sweeper.launch.prospect import Prospect
 from sweeper.run.app import LoadedApp
 from sweeper.run.child import log_path
+from sweeper.run.cost import insisted
 from sweeper.run.execute import end_before_start, execute
 from sweeper.run.outcome import Interruption
 from sweeper.run.patience import Patience
@@ -106,6 +107,8 @@ class InlineSlot:
         self._submit(lambda: self._execute(spec, hear))
         while True:
             event = await self._next(events, patience)
+            if isinstance(event, Ended):
+                event = insisted(event, spec)
             yield (event,)
             if isinstance(event, Ended):
                 return

@@ -20,7 +20,7 @@ MOST_AHEAD = 4  # trials that wait, at most: more than one only where there is r
 
 @dataclass(eq=False)
 class _Waiting:
-    need: Callable[[], Resources]
+    need: Callable[[], Resources | None]
     placed: asyncio.Future[tuple[Place, ...]]
 
 
@@ -64,7 +64,7 @@ class Line:
         self._turns -= 1
         self._wake()
 
-    async def place(self, need: Callable[[], Resources]) -> tuple[Place, ...]:
+    async def place(self, need: Callable[[], Resources | None]) -> tuple[Place, ...]:
         """Room for a trial, in its turn."""
         waiting = _Waiting(need, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)

@@ -128,7 +128,7 @@ class Room:
             self._add(place, 1)
         return places
 
-    def placed(self, needs: Sequence[Resources]) -> tuple[dict[int, tuple[Place, ...]], Room]:
+    def placed(self, needs: Sequence[Resources | None]) -> tuple[dict[int, tuple[Place, ...]], Room]:
         """Room for those in line that have some now, by their place in it; and what is left, for whoever comes.
 
         For one that must wait, room is kept where least has to be freed for it, so that others go past it only where
@@ -137,6 +137,8 @@ class Room:
         found: dict[int, tuple[Place, ...]] = {}
         left = self.copy()
         for number, need in enumerate(needs):
+            if need is None:
+                continue
             places = left.take(need)
             if places is None:
                 left._keep(need)

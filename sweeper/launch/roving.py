@@ -238,7 +238,7 @@ class RovingSlot:
             self._berths.took(time.monotonic() - self.began_at)
             self._disband(party, is_kept)
 
-    async def _board(self, need: Callable[[], Resources]) -> Party:
+    async def _board(self, need: Callable[[], Resources | None]) -> Party:
         """Find room, and have actors there that can take the trial."""
         while True:
             party = Party(await self._placed(need), [])

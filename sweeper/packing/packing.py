@@ -1,8 +1,13 @@
-"""What a trial with `gpus: auto` holds: a whole card as long as nothing is known, then the share that it will need."""
+"""What a trial with `gpus: auto` holds: a whole card as long as nothing is known, then the share that it will need.
+
+The first trials have a card each, and others wait until they have shown what they need: cards that are given away whole
+are lost to sharing until their trials end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +18,11 @@ if TYPE_CHECKING:  # statistics are loaded once they are needed
 
 Params = Mapping[str, object]
 
-FIRST = 4  # trials that are measured before any shares a card
-MARGIN = 1.01  # above what the model says: drivers give memory out in pages of 2 MiB
+ALONE = 2  # trials that have a card each before anything is known
+FIRST = 4  # trials that are known before a model tells of others
+_GUESS = 3.0  # times the largest that is known: what others are taken for until then
+_PATIENCE_S = 150.0  # for the first trials to show what they need; others wait meanwhile
+MARGIN = 1.002  # above what the model says: drivers give memory out in pages of 2 MiB
 _SETTLED = 0.25  # of the time of the longest trial: what a running one has by then is taken for its peak
 _SETTLED_S = 60.0  # the same as long as none has ended, where it has not grown for half of that time
 _GROWTH = 1.25  # of what such a one has by then, for its first validation
@@ -28,6 +36,9 @@ class Packing:
     """One sweep's knowledge of what its trials need. Told of trials that are not packed, it says nothing of them."""
 
     card: int = 0  # bytes of the largest card
+    clock: Callable[[], float] = time.monotonic
+    _began: float | None = None  # by the clock, when the first was to be placed
+    _first: set[int] = field(default_factory=set)  # trials that have a card each before anything is known
     _asked: dict[int, Resources] = field(default_factory=dict)  # by the config of each trial that is packed
     _held: dict[int, Resources] = field(default_factory=dict)  # what each was told to hold, last
     _params: list[Params] = field(default_factory=list)
@@ -38,25 +49,36 @@ class Packing:
     _fitted: int = 0
     _alone: set[int] = field(default_factory=set)  # trials that ran out of memory next to others
 
-    def need(self, number: int, params: Params, asked: Resources) -> Resources:
-        """What a trial is to hold: what it asks for, or if it is packed a card of its own, or bytes of one."""
+    def need(self, number: int, asked: Resources) -> Resources:
+        """What a trial is to hold: what it asks for, or if it is packed a card of its own until `renewed` says less."""
         if not asked.is_packed:
             return asked
         self._asked[number] = asked
-        known = [*zip(self._params, self._peaks, strict=True), *self._settled()]
-        if number in self._alone or len(known) < FIRST:
-            held = replace(asked, gpus=1.0)
-        else:
-            model = self._fit(known)
-            held = replace(asked, gpus=0.0, gpu_memory=int(model.bound(params, self.card) * MARGIN))
-        self._held[number] = held
+        held = self._held[number] = replace(asked, gpus=1.0)
         return held
 
-    def renewed(self, spec: TrialSpec) -> Resources:
-        """What a trial that waits is to hold by what is known now."""
+    def renewed(self, spec: TrialSpec) -> Resources | None:
+        """What a trial that waits is to hold by what is known now; None: it is better to wait for that."""
         if (asked := self._asked.get(spec.number)) is None:
             return spec.resources or Resources()
-        return self.need(spec.number, spec.params, asked)
+        if (held := self._foretold(spec.number, spec.params, asked)) is not None:
+            self._held[spec.number] = held
+        return held
+
+    def _foretold(self, number: int, params: Params, asked: Resources) -> Resources | None:
+        known = [*zip(self._params, self._peaks, strict=True), *self._settled()]
+        if number in self._alone:
+            return replace(asked, gpus=1.0)
+        if len(known) >= FIRST:
+            return replace(asked, gpus=0.0, gpu_memory=int(self._fit(known).bound(params, self.card) * MARGIN))
+        if known:
+            return replace(asked, gpus=0.0, gpu_memory=int(min(self.card, _GUESS * max(peak for _, peak in known))))
+        if self._began is None:
+            self._began = self.clock()
+        if self.clock() - self._began < _PATIENCE_S and len(self._first | {number}) > ALONE:
+            return None
+        self._first.add(number)
+        return replace(asked, gpus=1.0)
 
     def heard(self, number: int, params: Params, event: Metered) -> None:
         """What a running trial has had at its peak so far."""
@@ -72,6 +94,7 @@ class Packing:
         on a card that others use.
         """
         self._running.pop(number, None)
+        self._first.discard(number)  # one that failed has shown nothing: another takes its turn
         held = self._held.get(number)
         if held is None:
             return

@@ -21,6 +21,7 @@ from sweeper.provenance.secret import masked_text
 from sweeper.run import job, seed, training, veil
 from sweeper.run.app import LoadedApp
 from sweeper.run.collect import Collection, saved, used
+from sweeper.run.cost import filled
 from sweeper.run.fence import Fence
 from sweeper.run.journal import Journal, journal_path
 from sweeper.run.outcome import Interruption, Outcome, of_exception, of_return
@@ -109,6 +110,7 @@ class JournalledRun:
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             metrics=outcome.metrics or {},
         )
+        event = filled(event, self._spec)
         with contextlib.suppress(OSError):  # no room on the disk: the bell brings the end itself
             self._journal.append(event)
         self._ring(event)

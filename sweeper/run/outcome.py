@@ -16,6 +16,7 @@ from types import TracebackType
 from optuna import TrialPruned
 from optuna.trial import TrialState
 
+from sweeper.run.cost import COSTS
 from sweeper.trial import Failure, TrialSpec
 
 _ROOM = Path(__file__).parent
@@ -73,11 +74,11 @@ def of_exception(error: BaseException) -> Outcome:
         TrialState.FAIL,
         failure=_kind(error),
         error=line,
-        traceback="".join(traceback.format_exception(type(error), error, _of_the_task(error.__traceback__))),
+        traceback="".join(traceback.format_exception(type(error), error, _frames_of_the_task(error.__traceback__))),
     )
 
 
-def _of_the_task(frames: TracebackType | None) -> TracebackType | None:
+def _frames_of_the_task(frames: TracebackType | None) -> TracebackType | None:
     """The frames from the task's own on; all of them where the error is none of the task's."""
     own = frames
     while own is not None and Path(own.tb_frame.f_code.co_filename).parent == _ROOM:
@@ -118,6 +119,9 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _values(returned: object, spec: TrialSpec) -> tuple[tuple[float, ...], dict[str, float]]:
     wanted = _wanted(spec)
+    own = _of_the_task(spec)
+    if len(own) == 1 and len(spec.metric_names) > 1 and not isinstance(returned, Mapping | Sequence):
+        returned = {own[0]: returned}  # the others are costs, which it does not know
     if isinstance(returned, Mapping):
         return _values_of_mapping(returned, spec, wanted)
     if spec.directions == 1:
@@ -137,10 +141,12 @@ def _values_of_mapping(
             f"the task returned a mapping with the keys {', '.join(map(str, returned)) or 'none'}; say which "
             "one is the objective with hydra.sweeper.direction={NAME: minimize} or return the number itself"
         )
-    missing = [name for name in spec.metric_names if name not in returned]
+    missing = [name for name in _of_the_task(spec) if name not in returned]
     if missing:
         raise InvalidValue(f"the returned mapping lacks {', '.join(missing)}; {wanted}")
-    values = tuple(_number(returned[name], f"{name} is", wanted) for name in spec.metric_names)
+    values = tuple(
+        _number(returned[name], f"{name} is", wanted) if name in returned else math.nan for name in spec.metric_names
+    )
     return values, dict(_further(returned))
 
 
@@ -152,9 +158,14 @@ def _further(returned: Mapping[object, object]) -> Iterator[tuple[str, float]]:
                 yield str(key), float(value)
 
 
+def _of_the_task(spec: TrialSpec) -> list[str]:
+    """The objectives that the task must return: the engine measures the others."""
+    return [name for name in spec.metric_names if name not in COSTS]
+
+
 def _wanted(spec: TrialSpec) -> str:
     if spec.metric_names:
-        return f"it must return a mapping with a finite number for each of: {', '.join(spec.metric_names)}"
+        return f"it must return a mapping with a finite number for each of: {', '.join(_of_the_task(spec))}"
     if spec.directions > 1:
         return f"it must return {spec.directions} numbers, one for each direction"
     return "it must return one number, the objective"

@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 from sweeper.run import veil
 from sweeper.run.child import log_path
 from sweeper.run.collect import collect_after_crash
+from sweeper.run.cost import filled, insisted
 from sweeper.run.fence import SUPERSEDED, Fence
 from sweeper.run.journal import Journal, JournalReader, decode, journal_path, seal
 from sweeper.run.memory import Kills
@@ -197,6 +198,7 @@ class Supervision:
             corrected = replace(corrected, failure=self._stop.failure, error=self._stop.error)
         if self._telemetry is not None:
             corrected = self._telemetry.counted(corrected)
+        corrected = insisted(filled(corrected, self._spec), self._spec)
         if corrected is end:
             return []
         corrected = replace(corrected, seq=end.seq + 1)

@@ -19,7 +19,7 @@ def test_json_is_what_optuna_says_is_best(sweeper: Sweeper, written: Written) ->
     assert [(row["number"], row["values"]) for row in found] == [
         (trial.number, trial.values) for trial in study.best_trials
     ]
-    assert set(found[0]) == {"number", "state", "values", "params", "metrics", "run"}
+    assert set(found[0]) == {"number", "state", "values", "params", "metrics", "run", "gpu_seconds"}
 
 
 def test_json_of_one_objective_with_its_metrics(sweeper: Sweeper, digits_url: str) -> None:
@@ -35,6 +35,28 @@ def test_numbers_that_json_has_not(sweeper: Sweeper, written: Written) -> None:
     written.run("s", 0, curves={"loss": [math.nan]})
     (row,) = sweeper("best", "s", "--json").json
     assert (row["values"], row["metrics"]) == (["Infinity"], {"loss": "NaN"})
+
+
+def test_what_is_best_for_its_gpu_hours(sweeper: Sweeper, written: Written) -> None:
+    study = written.study("s", ("maximize",))
+    add(study, 0.8)
+    add(study, 0.9)
+    add(study, 0.7)
+    add(study, 0.95)
+    written.our_tables()
+    for number, hours in enumerate((1.0, 2.0, 3.0)):
+        written.run("s", number, gpu_seconds=3600 * hours)
+    written.run("s", 1, attempt=1, gpu_seconds=3600 * 8.0)
+    found = sweeper("best", "s", "--per-gpu-hour", "--json").json
+    assert [(row["number"], row["gpu_seconds"]) for row in found] == [(0, 3600.0), (1, 36000.0)]
+    lines = [line.split() for line in sweeper("best", "s").out.splitlines()]
+    assert lines[0][:3] == ["trial", "value", "GPU-hours"]
+    assert [line[2] for line in lines[1:]] == ["–", "10", "1", "3"]
+
+
+def test_without_gpu_time_nothing_is_best_for_it(sweeper: Sweeper, written: Written) -> None:
+    add(written.study("s"), 1.0)
+    assert sweeper("best", "s", "--per-gpu-hour").out.startswith("s has no GPU time on record")
 
 
 def test_text(sweeper: Sweeper, digits_url: str) -> None:

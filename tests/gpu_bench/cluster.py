@@ -112,6 +112,7 @@ def main(folder: Path, kinds: str) -> None:
         "RAY_agent_register_timeout_ms": "120000",  # a busy machine
         "RAY_raylet_start_wait_time_s": "120",
         "RAY_memory_monitor_refresh_ms": "0",
+        "RAY_worker_niceness": "0",  # on a busy machine, nice workers wait for ever
     }
     from ray.cluster_utils import Cluster
 

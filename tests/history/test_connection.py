@@ -177,3 +177,14 @@ def test_errors_of_a_query_are_the_storages(written: Written) -> None:
         with connection.reading(history._engine, history.where) as reader:
             reader.exec_driver_sql("SELECT * FROM nowhere")
     assert isinstance(caught.value.__cause__, OperationalError)
+
+
+def test_a_database_from_before_a_column_was_there_says_so(written: Written) -> None:
+    add(written.study("s"), 1.0)
+    written.our_tables()
+    with written.engine.begin() as writer:
+        writer.exec_driver_sql("ALTER TABLE sweeper_runs DROP COLUMN gpu_seconds")
+    with pytest.raises(
+        StorageError, match=r"from before 0\.1\.0, whose tables have no column sweeper_runs\.gpu_seconds"
+    ):
+        History(written.url).best("s")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from optuna.trial import TrialState
@@ -16,11 +16,12 @@ from optuna.trial import TrialState
 from sweeper.launch.line import MOST_AHEAD, may_go_past
 from sweeper.launch.room import Offer, Place, Room
 from sweeper.packing import Packing
-from sweeper.trial import Ended, Failure, Metered, Resources
+from sweeper.trial import Ended, Failure, Metered, Resources, TrialSpec
 
 GIB = 1 << 30
 AUTO = Resources(cpus=0.0, gpus=1.0, is_packed=True)
 _AT_ONCE = 0.8  # of the peak, from the beginning
+SPEC = TrialSpec("", 0, "", 0, {}, (), {}, b"", "", None)
 _VALIDATES_AT = 0.15  # of the time
 _LOOK_EVERY_S = 20.0
 
@@ -74,10 +75,11 @@ class World:
 
     offers: Sequence[Offer]
     jobs: Sequence[Job]
-    need: Callable[[int, Job], Resources]
+    need: Callable[[int, Job], Resources | None]
     ended: Callable[[_Running, Ended], bool]  # whether the trial is to be tried again
     heard: Callable[[int, Job, int, float], None] = lambda *_: None
     ahead: int = MOST_AHEAD
+    now: float = 0.0
     _latest: Resources | None = None
     outcome: Outcome = field(default_factory=Outcome)
 
@@ -98,6 +100,7 @@ class World:
                 for moment, what in ((0.0, "starts"), (_VALIDATES_AT, "grows"), (1.0, "ends")):
                     heapq.heappush(events, (now + moment * one.job.duration_s, ticket, what, one.number))
             now, key, what, _ = heapq.heappop(events)
+            self.now = now
             if what == "looks":
                 heapq.heappush(events, (now + _LOOK_EVERY_S, 0, "looks", -1))
             if (one := running.get(key)) is None:
@@ -154,7 +157,12 @@ class World:
 
 def packed(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
     """As `gpus: auto` does it."""
-    packing = Packing(max(offer.gpu_memory or 0 for offer in offers))
+    packing = Packing(max(offer.gpu_memory or 0 for offer in offers), lambda: world.now)
+
+    def need(number: int, job: Job) -> Resources | None:
+        spec = replace(SPEC, number=number, params=job.params)
+        packing.need(number, AUTO)
+        return packing.renewed(spec)
 
     def ended(one: _Running, end: Ended) -> bool:
         packing.learn(one.number, one.job.params, end)
@@ -164,7 +172,8 @@ def packed(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
         event = Metered("", 0, 0.0, int(seconds), {}, memory, "processes", 0.0, None)
         packing.heard(number, job.params, event)
 
-    return World(offers, jobs, lambda number, job: packing.need(number, job.params, AUTO), ended, heard).run()
+    world = World(offers, jobs, need, ended, heard)
+    return world.run()
 
 
 def offline(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
@@ -174,6 +183,19 @@ def offline(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
         return Resources(cpus=0.0, gpus=0.0, gpu_memory=job.peak, is_packed=True)
 
     return World(offers, jobs, need, lambda *_: False).run()
+
+
+def foreseen(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
+    """With every peak known, and all trials in line from the beginning, those first that take most of memory and time.
+
+    No launcher can do that: trials are chosen by what others came to. It is what a packing could reach at best.
+    """
+    by_size = sorted(jobs, key=lambda job: -job.peak * job.duration_s)
+
+    def need(_: int, job: Job) -> Resources:
+        return Resources(cpus=0.0, gpus=0.0, gpu_memory=job.peak, is_packed=True)
+
+    return World(offers, by_size, need, lambda *_: False, ahead=40).run()
 
 
 def one_each(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:

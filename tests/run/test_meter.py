@@ -48,6 +48,16 @@ def all_of(task: Task, spec: TrialSpec, environment: dict[str, str]) -> list[Eve
 
 
 @pytest.mark.slow
+def test_costs_are_objectives_that_the_task_need_not_return(bench: Bench, tmp_path: Path) -> None:
+    names = ("value", "gpu_hours", "peak_gpu_memory_bytes")
+    held = dataclasses.replace(spec_for(tmp_path, {"gib": 3}), resources=Resources(gpus=0.5))
+    spec = dataclasses.replace(held, directions=3, metric_names=names)
+    end = all_of(tasks.occupies, spec, bench.environment() | {"CUDA_VISIBLE_DEVICES": "1"})[-1]
+    assert isinstance(end, Ended) and end.values is not None and end.gpu_seconds is not None
+    assert end.values == (4.0, end.gpu_seconds / 3600, 3 * GIB)
+
+
+@pytest.mark.slow
 def test_peak_time_and_energy_of_a_run_and_its_journal(bench: Bench, tmp_path: Path) -> None:
     spec = dataclasses.replace(spec_for(tmp_path, {"gib": 3}), resources=Resources(gpus=0.5))
     events = all_of(tasks.occupies, spec, bench.environment() | {"CUDA_VISIBLE_DEVICES": "1"})
