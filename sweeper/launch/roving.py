@@ -260,7 +260,7 @@ class RovingSlot:
                     self._give_up(party, aside)
             await self._line.turn()
 
-    async def _placed(self, need: Callable[[], Resources]) -> Sequence[Place]:
+    async def _placed(self, need: Callable[[], Resources | None]) -> Sequence[Place]:
         return await self._line.place(need)
 
     def _give_up(self, party: Party, aside: Collection[Berth]) -> None:

@@ -92,10 +92,10 @@ class SettledSlot(RovingSlot):
             self._leave()
         return self._party is party
 
-    async def _board(self, need: Callable[[], Resources]) -> Party:
+    async def _board(self, need: Callable[[], Resources | None]) -> Party:
         return self._party or await self._settled()
 
-    async def _placed(self, need: Callable[[], Resources]) -> Sequence[Place]:
+    async def _placed(self, need: Callable[[], Resources | None]) -> Sequence[Place]:
         places, self._reserved = self._reserved or await super()._placed(need), ()
         self._places = places
         return places
