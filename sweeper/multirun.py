@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from hydra.core.utils import configure_log
 
-from sweeper import plan_request, planning
+from sweeper import detach_request, plan_request, planning
 from sweeper.brake import Brake
 from sweeper.budget import Tally, told_apart
 from sweeper.canary import fly
 from sweeper.cli import plan_page, verdict_page
 from sweeper.cli.display import display_for
 from sweeper.desk import Desk, Rhythm
+from sweeper.detaching import detach
 from sweeper.enqueue import enqueue
 from sweeper.errors import Interrupted, SweeperError, TrialsFailed
+from sweeper.heir import succeeding
 from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
 from sweeper.lost import LostAttempts
@@ -73,6 +75,9 @@ def launch(multirun: Multirun) -> None:
             _plan(multirun, asked, Path(conf) / "conf")
             return
         prepared = prepare(multirun, Path(conf) / "conf")
+        if detach_request.taken():
+            detach(prepared)
+            return
         with contextlib.closing(Storage(prepared.settings.storage)) as storage:
             interruption.hurries(storage.hurry)
             _conduct(multirun, prepared, storage, interruption)
@@ -99,7 +104,8 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interrupt
     record = Record(storage)
     record.code_taken(code_row(prepared.code))
     begin = record.sweep_joined if settings.join else record.sweep_opened
-    begin(row(multirun, prepared, type(opened.sampler).__name__, type(opened.pruner).__name__)).result()
+    own = row(multirun, prepared, type(opened.sampler).__name__, type(opened.pruner).__name__)
+    succeeding(lambda: begin(own).result(), LEASE_S)
     prepared.store.sign(shown(settings.storage))
     brake, tally = Brake(), _tally(prepared)
     with ended_on_record(opened, record, prepared.uuid, brake, tally):

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sweeper.cli.artifacts import artifacts
+from sweeper.cli.attach import attach
 from sweeper.cli.audit import audit
 from sweeper.cli.best import best
 from sweeper.cli.bundle import bundle
@@ -24,6 +25,7 @@ from sweeper.cli.gpus import gpus
 from sweeper.cli.importance import importance
 from sweeper.cli.kill import kill
 from sweeper.cli.launch import launch
+from sweeper.cli.logs import logs
 from sweeper.cli.ls import ls
 from sweeper.cli.pause import pause
 from sweeper.cli.plan import plan
@@ -46,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_DRIVING = (launch, plan, resume, stop, pause, extend, scale, enqueue, kill)
+_DRIVING = (launch, plan, attach, logs, resume, stop, pause, extend, scale, enqueue, kill)
 _LOOKING = (ls, show, best, importance, report, compare, search, gpus, queue, ui)
 _KEEPING = (tag, note, artifacts, get, verify, gc, export, bundle)
 for verb in (*_DRIVING, *_LOOKING, *_KEEPING):

@@ -41,6 +41,9 @@ class Display(Protocol):
     def closed(self) -> None:
         """The sweep is over; more than one call does no harm."""
 
+    def left(self) -> None:
+        """Whoever looked on looks no more; the sweep goes on."""
+
 
 def display_for(
     study: str, directions: Sequence[str], target: int | None, trials_before: Iterable[FrozenTrial] = ()
@@ -99,6 +102,9 @@ class LineDisplay:
         if not self._is_closed:
             self._is_closed = True
             self._write(f"sweep over; {self._standing()}")
+
+    def left(self) -> None:
+        self._is_closed = True
 
     def _standing(self) -> str:
         progress = self._progress

@@ -11,7 +11,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sweeper.errors import LaunchError
+from sweeper import detach_request
+from sweeper.errors import ConfigError, LaunchError
 from sweeper.plan_request import PlanRequest
 
 Script = Annotated[str, typer.Argument(help="A Python file whose main function is a @hydra.main app.")]
@@ -40,10 +41,16 @@ def launch(
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would do and start nothing, as `sweeper plan` does.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Have it driven on the cluster, and leave: `sweeper attach` comes back.")
+    ] = False,
 ) -> None:
     """Launch a sweep, or finish one that was interrupted."""
+    if plan and detach:
+        raise ConfigError("--plan starts nothing, so there is nothing to --detach: give one of them")
     flags = shared_flags(n_trials, n_jobs, study, storage, inline=inline) | {"join": "true" if join else None}
-    become(script, flags, overrides or [], PlanRequest().variables() if plan else {})
+    variables = PlanRequest().variables() if plan else detach_request.variables() if detach else {}
+    become(script, flags, overrides or [], variables)
 
 
 def shared_flags(

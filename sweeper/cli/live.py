@@ -69,6 +69,9 @@ class LiveDisplay:
     def closed(self) -> None:
         self._live.stop()
 
+    def left(self) -> None:
+        self._live.stop()
+
     def _picture(self) -> RenderableType:
         with self._lock:
             return picture(self._progress, time.monotonic(), self._console.height)

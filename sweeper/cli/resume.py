@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweeper import detach_request
 from sweeper.cli.launch import quoted
 from sweeper.cli.option import DEFAULT_STORAGE, Json, Storage, Study
 from sweeper.cli.order import order
@@ -26,6 +28,9 @@ def resume(
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     n_trials: Annotated[int | None, typer.Option(help="Another target total, for a sweep that is not running.")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Where it is launched again: have it driven on the cluster, and leave.")
+    ] = False,
 ) -> None:
     """Go on with a sweep: with one that is paused, or with what one that was stopped, or died, has left."""
     from sweeper.history import History
@@ -38,10 +43,10 @@ def resume(
             raise LaunchError(f"{study!r} is being swept: `sweeper extend {study} +N` gives it more trials")
         order(storage, study, "resume", {}, json)
     else:
-        _launch_again(sweeps[-1], storage, n_trials)
+        _launch_again(sweeps[-1], storage, n_trials, detach_request.variables() if detach else {})
 
 
-def _launch_again(sweep: SweepRow, storage: str, n_trials: int | None) -> None:
+def _launch_again(sweep: SweepRow, storage: str, n_trials: int | None, variables: Mapping[str, str]) -> None:
     """Become the recorded command, in its folder, with the target as it was extended."""
     from sweeper.record.database import parse_url
 
@@ -56,7 +61,7 @@ def _launch_again(sweep: SweepRow, storage: str, n_trials: int | None) -> None:
     url = parse_url(storage)
     where = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, *words[1:]], os.environ | {_VARIABLE: where})
+    os.execve(sys.executable, [sys.executable, *words[1:]], os.environ | {_VARIABLE: where, **variables})
 
 
 def _obstacle(sweep: SweepRow, words: list[str]) -> str | None:

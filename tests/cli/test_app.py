@@ -25,7 +25,7 @@ def test_help_loads_no_heavy_library_and_lists_every_verb() -> None:
     *page, loaded = found.stdout.splitlines()
     assert loaded == "[]"
     verbs = [line.split()[0] for line in page[page.index("Commands:") + 1 :]]
-    driving = ["launch", "plan", "resume", "stop", "pause", "extend", "scale", "enqueue", "kill"]
+    driving = ["launch", "plan", "attach", "logs", "resume", "stop", "pause", "extend", "scale", "enqueue", "kill"]
     looking = ["ls", "show", "best", "importance", "report", "compare", "search", "gpus", "queue", "ui"]
     keeping = ["tag", "note", "artifacts", "get", "verify", "gc", "export", "bundle"]
     assert verbs == [*driving, *looking, *keeping, "reproduce", "audit", "db"]

@@ -1,0 +1,100 @@
+"""A detached sweep whose driver's node is killed: `python -m tests.launch.detached FOLDER` prints a line of JSON.
+
+The driver begins on one of two nodes, which both run a trial. Its node dies in the middle; what drives on, on another
+node, adopts the other node's trial. Somebody is attached all the while, and reads the driver's log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sweeper.history import History
+from tests.launch.nodes import APP, cluster
+
+SECRET = "hunter2-and-more"  # of no service
+
+# `sweeper launch` sends the driver to its own node, which is here the head; this puts it on a node that may die.
+NEAR = """
+import functools, os, runpy, sys
+from sweeper.launch import keeper
+keeper.sent = functools.partial(keeper.sent, near=os.environ["NEAR"])
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def play(folder: Path, made: Any) -> dict[str, Any]:
+    (folder / "app.py").write_text(APP)
+    (folder / "near.py").write_text(NEAR)
+    url = f"sqlite:///{folder}/sweeper.db"
+    environment = os.environ | {
+        "SWEEPER_STORAGE": url,
+        "SWEEPER_ARTIFACTS": str(folder / "a"),
+        "SWEEPER_DETACH": "1",
+        "NEAR": made.nodes[0].node_id,
+        "SERVICE_API_KEY": SECRET,
+    }
+    words = [
+        *("near.py", "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid", "+x=1,2"),
+        *(f"+folder={folder}", f"hydra.sweeper.ray.address={made.address}"),
+    ]
+    sent = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if sent.returncode:
+        return {"sent": sent.returncode, "said": sent.stderr}
+    looking = {verb[0]: sweeper(folder, environment, *verb) for verb in (("attach", "app"), ("logs", "-f", "app"))}
+    while sum(path.read_text() == "0 1 " for path in folder.glob("epochs-*")) < 2:
+        time.sleep(0.05)
+    driver = psutil.Process(int(re.findall(r"driven by process (\d+)", sent.stderr)[0]))
+    has_lost_a_node = kill_what_is_around(driver, made)
+    psutil.wait_procs([driver])  # it goes down with what was around it
+    (folder / "go-on").touch()
+    shown = {verb: process.communicate()[0] for verb, process in looking.items()}
+    history = History(url)
+    runs = [run for trial in history.trials("app") for run in history.runs("app", trial.number)]
+    return {
+        "sent": sent.returncode,
+        "said": sent.stderr,
+        "has_lost_a_node": has_lost_a_node,
+        "status": looking["attach"].returncode,
+        "shown": shown,
+        "epochs": sorted(path.read_text() for path in folder.glob("epochs-*")),
+        "runs": sorted((run.attempt, run.state, str(run.failure)) for run in runs),
+        "sweeps": [sweep.outcome for sweep in history.sweeps("app")],
+        "secrets": [str(path) for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()],
+    }
+
+
+def kill_what_is_around(driver: psutil.Process, made: Any) -> bool:
+    """Kill the node that the driver is on; where Ray has put it on the head, which is the cluster, its keeper alone."""
+    keeper, raylet = driver.parents()[:2]
+    for node in made.nodes:
+        if raylet.pid in [info.process.pid for infos in node.all_processes.values() for info in infos]:
+            made.remove_node(node, allow_graceful=False)
+            return True
+    keeper.kill()
+    return False
+
+
+def sweeper(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "sweeper.cli", *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+if __name__ == "__main__":
+    signal.alarm(280)
+    with cluster(2) as ours:
+        print("\n" + json.dumps(play(Path(sys.argv[1]), ours)))

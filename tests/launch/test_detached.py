@@ -1,0 +1,43 @@
+"""A sweep that is driven on the cluster, while whoever launched it has left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_the_sweep_goes_on_from_another_node_when_its_drivers_node_dies_and_is_followed_from_outside() -> None:
+    with tempfile.TemporaryDirectory(prefix="n") as folder:  # a short path: Ray puts sockets there
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.launch.detached", folder],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"RAY_TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    assert lines, done.stderr
+    seen = json.loads(lines[-1])
+
+    assert seen["sent"] == 0, seen["said"]
+    assert "sweeper attach app" in seen["said"]
+    assert seen["status"] == 0, seen["shown"]
+    if seen["has_lost_a_node"]:  # one trial was lost with it, the other was adopted
+        assert seen["epochs"] == ["0 1 0 1 2 3 ", "0 1 2 3 "]
+        assert seen["runs"] == [[0, "COMPLETE", "None"], [0, "FAIL", "lost"], [1, "COMPLETE", "None"]]
+    else:
+        assert seen["epochs"] == ["0 1 2 3 "] * 2
+        assert seen["runs"] == [[0, "COMPLETE", "None"]] * 2
+    assert seen["sweeps"] == ["lost", "finished"]
+    assert "app/1 started" in seen["shown"]["attach"]
+    assert "best trials of app" in seen["shown"]["attach"]
+    assert "2 of 2 finished" in seen["shown"]["logs"]
+    assert seen["secrets"] == []  # neither in logs nor in anything else that Ray or the sweep has written
