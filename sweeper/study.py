@@ -106,7 +106,9 @@ class Study:
 
     async def ask(self) -> Asked | None:
         """The next trial; None once the study has its `n_trials`, or its sampler has no point left."""
-        return await self._call(self._ask)
+        found = await self._call(self._ask)
+        self._begun += found is not None
+        return found
 
     async def should_prune(self, asked: Asked, reports: Sequence[Reported]) -> bool:
         """Take note of the reports, and say whether the pruner gives the trial up at the last of them."""
@@ -118,11 +120,13 @@ class Study:
 
     async def give_back(self, asked: Asked) -> None:
         """Put an interrupted trial back in line: it will be tried again under its number, with its params."""
-        await self._call(lambda: self._give_back(asked))
+        await self._call(lambda: give_back(self.optuna, asked.trial._trial_id, asked.attempt))
+        self._begun -= 1
 
     async def retry(self, asked: Asked) -> None:
         """Put a trial back in line because of how its attempt ended; durable when it returns."""
         await self._call(lambda: self._retry(asked))
+        self._begun -= 1
 
     async def kill(self, asked: Asked, why: str) -> None:
         """Note that the trial is being ended for good, so that nobody tries it again."""
@@ -140,10 +144,7 @@ class Study:
 
     def _ask(self) -> Asked | None:
         trial = None if self.optuna.is_exhausted else self.optuna.ask_within(self.n_trials, self._suggest)
-        if trial is None:
-            return None
-        self._begun += 1
-        return asked(self.optuna, trial)
+        return None if trial is None else asked(self.optuna, trial)
 
     @_ours()
     def _kill(self, asked: Asked, why: str) -> None:
@@ -152,11 +153,7 @@ class Study:
     @_ours()
     def _retry(self, asked: Asked) -> None:
         self.optuna.storage.set_trial_system_attr(asked.trial._trial_id, _RETRIED, asked.retried + 1)
-        self._give_back(asked)
-
-    def _give_back(self, asked: Asked) -> None:
         give_back(self.optuna, asked.trial._trial_id, asked.attempt)
-        self._begun -= 1
 
     @_ours()
     def _judge(self, asked: Asked, reports: Sequence[Reported]) -> bool:

@@ -55,6 +55,7 @@ class Sweep:
     packing: Packing = field(default_factory=Packing)  # with `gpus: auto`, what trials turn out to need
     _running: dict[int, _Running] = field(default_factory=dict)
     _adopted: dict[Slot, Adopted] = field(default_factory=dict)  # by the slot that the launcher is going to offer
+    _asked: set[int] = field(default_factory=set)  # trials that were asked for, and do not run yet
     _killed: set[str] = field(default_factory=set)  # runs
     _slots: int = 0
     _busy: int = 0  # slots that have a trial, or are asking for one
@@ -149,6 +150,7 @@ class Sweep:
         try:
             await self._settle(asked, await attempt)
         finally:
+            self._asked.discard(asked.number)
             self._busy -= 1
             self._wake()
             self._see_whether_over()  # there may be nobody to wake: a slot that was lost waits for another place
@@ -161,6 +163,7 @@ class Sweep:
                 self._busy += 1
                 asked = await self._ask()
                 if asked is not None and not self.brake.is_draining:
+                    self._asked.add(asked.number)
                     return asked
                 if asked is None:
                     self._is_dry = True
@@ -173,9 +176,11 @@ class Sweep:
 
     def _further(self) -> int:
         """How many more trials there may be to begin at once."""
+        on_their_way = len(self._asked)
         if self._is_paused or self._is_dry or self.brake.is_draining:
-            return 0
-        return self.study.left() or int(not self._busy)  # what others have given back, only asking tells
+            return on_their_way
+        # what others have given back, only asking tells
+        return on_their_way + (self.study.left() or int(not self._busy))
 
     def _see_whether_over(self) -> None:
         if not self._busy and (self._is_dry or self.brake.is_draining):
@@ -265,6 +270,7 @@ class Sweep:
 
     async def _run(self, slot: Slot, asked: Asked, spec: TrialSpec) -> Ended:
         self._running[spec.number] = _Running(slot, asked)
+        self._asked.discard(spec.number)
         self.tally.began(spec.number)
         try:
             if self.brake.is_stopping:  # it was pulled while this trial was on its way

@@ -248,6 +248,19 @@ def late(end: Ended | None) -> LostAttempts:
 FINISHED_LATE = Ended("", 2, 0.0, TrialState.COMPLETE, values=(0.25,))
 
 
+def test_a_preempted_trial_goes_on_under_its_number_and_is_no_failure_and_no_retry() -> None:
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        if spec.number == 0 and spec.attempt < 3:
+            raise Broke(Failure.PREEMPTED)
+        return await at_once(spec, slot)
+
+    simulation = Simulation(objective, n_trials=3, slots=1, budget=Budget(max_failures=0), attempts=Attempts(retries=0))
+    study = simulation.run()
+
+    assert states(study) == ["COMPLETE"] * 3
+    assert [spec.attempt for spec in simulation.notebook.runs if spec.number == 0] == [0, 1, 2, 3]
+
+
 def test_a_lost_attempt_that_had_ended_after_all_is_not_made_again() -> None:
     async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
         raise Broke(Failure.LOST)
