@@ -38,7 +38,7 @@ def ranks():
 @hydra.main(version_base=None, config_path="conf", config_name="app")
 def main(cfg):
     sweeper.log({"parent": os.getppid()}, step=0)
-    folder, cards = os.path.split(os.environ["GPU_BENCH"])
+    folder, cards = os.path.split(os.environ.get("GPU_BENCH", "/-"))  # the head has no cards
     while os.path.exists(f"{folder}/hold-{cards}"):  # the node is about to die, and this trial is to die with it
         open(f"{folder}/held-{cards}", "w").close()
         time.sleep(0.02)
