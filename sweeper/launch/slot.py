@@ -161,7 +161,7 @@ class RaySlot:
     @contextlib.contextmanager
     def _replaced_when_lost(self) -> Iterator[None]:
         """Where the actor dies meanwhile, a new one takes its place. Raises LaunchError where the app fails there."""
-        from ray.exceptions import RayActorError, RayTaskError, RuntimeEnvSetupError
+        from ray.exceptions import ActorUnschedulableError, RayActorError, RayTaskError, RuntimeEnvSetupError
 
         try:
             yield
@@ -170,7 +170,7 @@ class RaySlot:
         except RayTaskError as error:
             cause = error.cause
             raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
-        except RayActorError as error:  # its node went while it waited
+        except (RayActorError, ActorUnschedulableError) as error:  # its node went while it waited
             if self._placement.node is not None:
                 raise NodeGone(str(error)) from error
             self._replace()
