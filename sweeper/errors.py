@@ -53,8 +53,11 @@ class QueryError(SweeperError):
     """A search that cannot be understood; the text marks the place and says what could stand there."""
 
 
-class Interrupted(SweeperError):
-    """The sweep was ended by a signal or a request; what was done is on record."""
+class Interrupted(BaseException):
+    """The sweep was ended by a signal or a request; what was done is on record.
+
+    As KeyboardInterrupt it is no Exception: a signal may come while somebody tries what is allowed to fail.
+    """
 
     def __init__(self, signal_number: int, text: str = "interrupted") -> None:
         super().__init__(text)

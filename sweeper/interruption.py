@@ -21,6 +21,7 @@ class Interruption:
         self._brake: Brake | None = None
         self._hurry: Callable[[], None] = lambda: None
         self._ending_since: float | None = None
+        self._signal: int | None = None  # the last that was to end it
 
     @contextlib.contextmanager
     def heeded(self) -> Iterator[None]:
@@ -28,10 +29,6 @@ class Interruption:
         before = {number: signal.signal(number, self._come) for number in _HEEDED}
         try:
             yield
-        except SystemExit as left:
-            if left.code == signal.SIGTERM:  # Ray, while it starts, answers SIGTERM in its own way
-                raise Interrupted(signal.SIGTERM) from left
-            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -42,10 +39,14 @@ class Interruption:
 
     @contextlib.contextmanager
     def pulling(self, brake: Brake) -> Iterator[None]:
-        """While this lasts, Ctrl-C pulls the brake, and SIGTERM pulls it all the way."""
+        """While this lasts, Ctrl-C pulls the brake, and SIGTERM pulls it all the way.
+
+        So does a signal that came before and whose Interrupted went nowhere: what is raised while an object is
+        destroyed, for one, only gets printed.
+        """
         self._brake = brake
-        for number in _HEEDED:
-            signal.signal(number, self._come)  # Ray has put handlers of its own in their place
+        if self._signal is not None:
+            brake.stop(self._signal)
         try:
             yield
         finally:
@@ -58,7 +59,7 @@ class Interruption:
         if self._brake is not None and number == signal.SIGINT and not self._brake.is_draining:
             self._brake.drain(number)
             return
-        self._ending_since = now
+        self._ending_since, self._signal = now, number
         self._hurry()
         if self._brake is None:
             raise Interrupted(number)

@@ -21,12 +21,14 @@ from signal import SIGINT, SIGTERM
 
 import pytest
 
+from sweeper.brake import Brake
 from sweeper.cli.order import order
+from sweeper.errors import Interrupted
 from sweeper.history import History
+from sweeper.interruption import Interruption
 from tests.record.conftest import PostgresServer, _postgres_template, postgres_server
 from tests.record.proxy import Proxy
 
-pytestmark = pytest.mark.slow
 __all__ = ["_postgres_template", "postgres_server"]  # fixtures
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -219,6 +221,7 @@ def while_the_server_is_gone(case: Case, folder: Path, proxy: Proxy, storage: st
     assert_all_is_taken_in(sweep)
 
 
+@pytest.mark.slow
 def test_a_stop_ends_a_sweep_wherever_it_is(
     tmp_path: Path, postgres_server: PostgresServer, _postgres_template: str
 ) -> None:
@@ -264,3 +267,21 @@ def test_a_stop_ends_a_sweep_wherever_it_is(
     with ThreadPoolExecutor(len(scenes)) as pool:
         wrong = [problem for problem in pool.map(play, range(len(scenes))) if problem is not None]
     assert wrong == []
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM])
+def test_a_signal_ends_also_what_tries_something_that_may_fail(number: signal.Signals) -> None:
+    with pytest.raises(Interrupted) as caught, Interruption().heeded(), contextlib.suppress(Exception):
+        signal.raise_signal(number)
+
+    assert caught.value.exit_status == 128 + number
+
+
+def test_a_signal_of_which_nobody_made_anything_stops_the_loop_when_it_begins() -> None:
+    interruption, brake = Interruption(), Brake()
+    with interruption.heeded():
+        with contextlib.suppress(BaseException):  # as where an object is destroyed: there it is printed, and no more
+            signal.raise_signal(SIGTERM)
+
+        with interruption.pulling(brake):
+            assert (brake.is_stopping, brake.signal) == (True, SIGTERM)

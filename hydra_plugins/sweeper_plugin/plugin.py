@@ -39,13 +39,13 @@ class Sweeper(HydraSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the sweep; leaves with one line and an exit status of its own where it fails."""
-        from sweeper.errors import SweeperError
+        from sweeper.errors import Interrupted, SweeperError
         from sweeper.multirun import launch
         from sweeper.preparation import Multirun
         from sweeper.provenance.secret import masked_text
 
         try:
             launch(Multirun(self._context, self._task, self._config, arguments))
-        except SweeperError as error:
+        except (SweeperError, Interrupted) as error:
             print(f"sweeper: {masked_text(str(error))}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error

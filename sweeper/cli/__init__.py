@@ -9,7 +9,7 @@ import sys
 def main() -> None:
     """Run the command line; what the user can act on ends it with its text on standard error and a status."""
     from sweeper.cli.app import command
-    from sweeper.errors import SweeperError
+    from sweeper.errors import Interrupted, SweeperError
     from sweeper.text import printable
 
     for stream in (sys.stdout, sys.stderr):
@@ -17,7 +17,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a lone surrogate is no reason to die while printing
     try:
         command()(prog_name="sweeper")
-    except SweeperError as error:
+    except (SweeperError, Interrupted) as error:
         for line in str(error).splitlines():
             print(f"sweeper: {printable(line)}", file=sys.stderr)
         sys.exit(error.exit_status)

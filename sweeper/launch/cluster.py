@@ -8,12 +8,14 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any
 
-from sweeper.errors import LaunchError
+from sweeper.errors import Interrupted, LaunchError
 from sweeper.launch.slot import NAMESPACE
 
 # Set before Ray is imported: its C++ side reads them once.
@@ -64,19 +66,36 @@ def _start(folder: str) -> None:
     import ray
 
     try:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            namespace=NAMESPACE,
-            _temp_dir=folder,
-        )
+        with _signals_kept():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                namespace=NAMESPACE,
+                _temp_dir=folder,
+            )
     except Exception as error:  # Ray has no class for it
         raise LaunchError(
             f"Ray cannot be started on this machine ({' '.join(str(error).split())}); look at its load and at the room "
             f"in {tempfile.gettempdir()}, or run the trials in this process with --inline"
         ) from error
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Within this Ray starts. It puts a handler of its own in the place of SIGTERM's, which leaves with SystemExit."""
+    heeded = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as left:
+        if left.code == signal.SIGTERM:
+            raise Interrupted(signal.SIGTERM) from left
+        raise
+    finally:
+        if heeded:
+            signal.signal(signal.SIGTERM, before)
 
 
 def local_node() -> dict[str, Any]:
@@ -102,7 +121,8 @@ def running_cluster(address: str) -> Iterator[None]:
 
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
+        with _signals_kept():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
     except (OSError, RuntimeError, ValueError) as error:
         raise LaunchError(
             f"no Ray cluster answers at {address} ({error}); start one with `ray start --head`; for one "

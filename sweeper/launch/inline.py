@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import queue
 import signal
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Self
 
@@ -24,6 +26,7 @@ from sweeper.run.tee import copied_to
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 Work = Callable[[], None]
+_OVER_S = 0.05  # until what loses an exception is over
 
 
 class InlineLauncher:
@@ -96,7 +99,7 @@ class InlineSlot:
         pass
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
         self._stop, self._is_interrupted = None, False
 
@@ -136,6 +139,9 @@ class InlineSlot:
         if self._stop is not None:
             return  # it has been told: a second interruption would hit what writes the first one down
         self._stop = (failure, error)
+        self._signal()
+
+    def _signal(self) -> None:
         if self._running.is_set():
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
@@ -148,7 +154,7 @@ class InlineSlot:
     def _execute(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
         before = signal.getsignal(signal.SIGUSR1)
         try:
-            with copied_to(log_path(spec)):
+            with copied_to(log_path(spec)), self._heard():
                 self._execute_or_say_why(spec, hear)
         finally:
             self._running.clear()
@@ -168,6 +174,24 @@ class InlineSlot:
         if self._stop is not None and not self._is_interrupted:
             self._is_interrupted = True
             raise Interruption(*self._stop)
+
+    @contextlib.contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Interrupt once more where nobody hears it: what is raised while an object is destroyed, for one, is lost."""
+        before = sys.unraisablehook
+
+        def hook(lost: Any) -> None:
+            if isinstance(lost.exc_value, Interruption):
+                self._is_interrupted = False
+                self._loop.call_soon_threadsafe(self._loop.call_later, _OVER_S, self._signal)
+            else:
+                before(lost)
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
 
     def _judgement(self, step: int) -> bool:
         while True:

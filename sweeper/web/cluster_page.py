@@ -1,4 +1,4 @@
-"""The machines behind the trials: every card, how full and how busy it is, and who is on it."""
+"""The machines behind the trials: who shares them, and every card, how full and how busy it is, and who is on it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sweeper import text
-from sweeper.history import TrialName
+from sweeper.history import History, TrialName
 from sweeper.sight import Record, Sight
-from sweeper.web.address import trial_address
+from sweeper.web.address import study_address, trial_address
 from sweeper.web.api import records_answer
 from sweeper.web.page import render
 from sweeper.web.pulse import of_cluster
@@ -28,7 +28,8 @@ def cluster(request: Request) -> Response:
         title="Cluster",
         standing=standing(seen),
         remarks=seen.remarks,
-        table=table(seen.gpus),
+        queue=line(seen.queue, source_of(request).history),
+        cards=table(seen.gpus),
         mark=of_cluster(seen),
         crumbs=[("Studies", "/")],
     )
@@ -37,6 +38,11 @@ def cluster(request: Request) -> Response:
 def gpus(request: Request) -> Response:
     """The cards, as `sweeper gpus --json` has them."""
     return records_answer(request, source_of(request).seen().gpus, "gpus.csv")
+
+
+def queue(request: Request) -> Response:
+    """The sweeps that share the cluster, as `sweeper queue --json` has them."""
+    return records_answer(request, source_of(request).look().queue, "queue.csv")
 
 
 def standing(seen: Sight) -> str:
@@ -60,6 +66,36 @@ def table(gpus: Sequence[Record]) -> Table:
         Column("temperature", is_number=True),
     )
     return Table("GPUs", columns, [_row(card) for card in gpus], **forms("/api/gpus"))
+
+
+def line(sweeps: Sequence[Record], history: History) -> Table:
+    """A row for each sweep; its study is a link where this database has it."""
+    columns = (
+        Column("study"),
+        Column("by"),
+        Column("fair share", is_number=True),
+        Column("has", is_number=True),
+        Column("running", is_number=True),
+        Column("waiting", is_number=True),
+        Column("used", is_number=True),
+        Column("priority", is_number=True),
+        Column("weight", is_number=True),
+    )
+    return Table("Queue", columns, [_standing(sweep, history) for sweep in sweeps], **forms("/api/queue"))
+
+
+def _standing(sweep: Any, history: History) -> list[Cell]:
+    return [
+        words(sweep["study"], study_address(sweep["study"]) if history.has_study(sweep["study"]) else ""),
+        words(f"{sweep['user']}@{sweep['host']}"),
+        Cell(f"{sweep['share']:.3g} {sweep['resource']}"),
+        Cell(f"{sweep['held']:.3g} {sweep['resource']}"),
+        Cell(str(sweep["running"])),
+        Cell(str(sweep["waiting"])),
+        Cell(f"{sweep['used_s'] / 3600:.2f} {sweep['resource']} h"),
+        Cell(str(sweep["priority"])),
+        Cell(f"{sweep['weight']:g}"),
+    ]
 
 
 def _row(card: Any) -> list[Cell]:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sweeper.errors import SweeperError
 from sweeper.web import api, figures, page
-from sweeper.web.cluster_page import cluster, gpus
+from sweeper.web.cluster_page import cluster, gpus, queue
 from sweeper.web.compare_page import compare_trials
 from sweeper.web.file import download, log
 from sweeper.web.gate import Gate
@@ -39,6 +39,7 @@ ROUTES = [
     Route("/api/points", api.points),
     Route("/api/compare", api.compare),
     Route("/api/gpus", gpus),
+    Route("/api/queue", queue),
     Route("/api/pulse", pulse),
     Route("/api/log", log),
     *(Route(f"/api/{name}", table) for name in TABLES),

@@ -25,6 +25,13 @@ def card(uuid: str, **given: object) -> dict[str, object]:
     return found | {"temperature_c": 35.0, "trials": [], "others": []} | given
 
 
+def sweep(study: str, **given: object) -> dict[str, object]:
+    """A sweep as `sweeper queue --json` has it."""
+    found: dict[str, object] = {"sweep": "0" * 32, "study": study, "user": "ada", "host": "node-a", "resource": "GPU"}
+    found |= {"weight": 1.0, "priority": 0, "least": 0.0, "most": None, "share": 8.0, "held": 7.5}
+    return found | {"running": 15, "waiting": 3, "used_s": 5400.0} | given
+
+
 Visit = Callable[[str], TestClient]
 
 

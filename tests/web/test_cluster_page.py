@@ -6,7 +6,7 @@ import json
 
 from sweeper.sight import Sight
 from tests.history.database import Written
-from tests.web.conftest import card, visitor
+from tests.web.conftest import card, sweep, visitor
 from tests.web.test_pages import look
 
 
@@ -37,6 +37,19 @@ def test_who_is_on_which_card(written: Written) -> None:
     told = site.get("/api/gpus").json()
     assert [one["trials"] for one in told] == [["digits/3"], ["digits/4", "digits/5"], [], []]
     assert site.get("/api/gpus", params={"format": "csv"}).text.startswith("node,index,uuid,name,")
+
+
+def test_who_shares_it(written: Written) -> None:
+    running(written)
+    site = visitor(written.url, seen=Sight("the Ray cluster at a", queue=[sweep("digits"), sweep("far", weight=2.0)]))
+
+    page = look(site, "/cluster")
+    for said in ("ada@node-a", "8 GPU", "7.5 GPU", "1.50 GPU h", "far"):
+        assert said in page.text
+    studies = {link["href"] for link in page.all("a") if str(link["href"]).startswith("/study")}
+    assert studies == {"/study?study=digits"}  # the other is in somebody else's database
+
+    assert [one["study"] for one in site.get("/api/queue").json()] == ["digits", "far"]
 
 
 def test_the_page_moves_when_a_card_does(written: Written) -> None:

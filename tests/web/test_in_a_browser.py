@@ -27,7 +27,7 @@ from sweeper.web.site import create_site
 from sweeper.web.source import Source
 from tests.document.test_report import HOSTILE, hostile_study
 from tests.history.database import Written, digits, sqlite_url
-from tests.web.conftest import card
+from tests.web.conftest import card, sweep
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,11 @@ def _served(folder: Path) -> Iterator[Place]:
     written.close()
     listening = bound("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    seen = Sight("the Ray cluster at 10.0.0.1:6379", [card("GPU-a", utilization=0.97), card("GPU-b", others=[4711])])
+    seen = Sight(
+        "the Ray cluster at 10.0.0.1:6379",
+        [card("GPU-a", utilization=0.97), card("GPU-b", others=[4711])],
+        [sweep("digits")],
+    )
     source = Source.of(written.url, look=lambda: seen)
     server = uvicorn.Server(uvicorn.Config(create_site(source, TOKEN, port=port), log_level="error"))
     server.config.h11_max_incomplete_event_size = 1 << 20
