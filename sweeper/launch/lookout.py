@@ -18,6 +18,8 @@ from typing import Any, TextIO
 from sweeper.errors import SweeperError
 from sweeper.launch import inventory
 from sweeper.launch.cluster import running_cluster
+from sweeper.launch.queue import standings
+from sweeper.machine import record
 from sweeper.sight import Sight
 
 _PATIENCE_S = 90.0  # with a cluster that is asked: to join a busy one takes its time, and so do its nodes
@@ -94,7 +96,11 @@ def main(address: str) -> None:
 
 def _found() -> dict[str, object]:
     looks = list(inventory.of_cluster().values())
-    return {"gpus": list(inventory.records(looks, {})), "remarks": list(inventory.remarks(looks))}
+    return {
+        "gpus": list(inventory.records(looks, {})),
+        "queue": [record(row) for row in standings()],
+        "remarks": list(inventory.remarks(looks)),
+    }
 
 
 def _answer(answers: TextIO, found: dict[str, object]) -> None:
