@@ -23,7 +23,7 @@ from sweeper.share.claim import NOTHING, Amount, Claim, Grant, Standing
 NAME = "queue"
 _LEAST_BETWEEN_S = 0.05  # two settlements, or five times as long as the last one took
 _LOOK_EVERY_S = 0.5  # at the nodes
-_BELIEVED_S = 3.0  # what others use counts once Ray has said so for so long: it is a little late with what has changed
+_BELIEVED_S = 10.0  # what others use counts once Ray has said so for so long: it is late with what has changed
 _PATIENCE_S = 10.0
 
 

@@ -243,7 +243,7 @@ class Lane:
         try:
             self._driver.touch()
             result = work()
-        except Exception as error:
+        except BaseException as error:
             if not future.done():
                 future.set_exception(error)
         else:
