@@ -111,8 +111,8 @@ def due(cards: int, gpus: int) -> dict[str, float]:
 
 def instants(runs: Mapping[str, Sequence[Any]], watch: Watch) -> Iterator[float]:
     """Every tenth of a second in which all three have a driver and trials to begin."""
-    now = max(min(run.started_at for run in each) for each in runs.values())
-    end = min(max(run.started_at for run in each) for each in runs.values())
+    begun = [[run.started_at for run in each if run.started_at is not None] for each in runs.values()]
+    now, end = max(map(min, begun)), min(map(max, begun))
     while now < end:
         if watch.is_up(now):
             yield now
@@ -127,7 +127,7 @@ def verdict(runs: Mapping[str, Sequence[Any]], watch: Watch) -> None:
         cards += watch.cards(now)
         for name, amount in due(watch.cards(now), watch.gpus).items():
             owed[name] += amount
-            ran[name] += sum(run.started_at <= now < run.ended_at for run in runs[name])
+            ran[name] += sum(now < run.ended_at for run in runs[name] if run.started_at is not None and run.started_at <= now)
     held, fitting, free = dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0), 0.0
     looks = [(now, rows) for now, rows in watch.seen if moments[0] <= now <= moments[-1] and watch.is_up(now)]
     for now, rows in looks:

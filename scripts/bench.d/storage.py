@@ -289,8 +289,8 @@ def sweep_that_logs(
     folder: Path, url: str, trials: int, metrics: int, calls: int, pause_s: float
 ) -> tuple[float, float]:
     """Points per second from when the last of the trials has come (they wait for each other: starting a slot takes
-    seconds, and is measured by `scripts/bench throughput`) until the sweep has ended, with all it had to write; and the
-    99th percentile of one call of `sweeper.log` in microseconds, the worst of all trials.
+    seconds, and is measured by `scripts/bench throughput`) until the end of each stands in the database, behind all its
+    points; and the 99th percentile of one call of `sweeper.log` in microseconds, the worst of all trials.
     """
     (folder / "logging_app.py").write_text(_LOGGING)
     study = uuid.uuid4().hex
@@ -304,12 +304,21 @@ def sweep_that_logs(
     ]
     command += ["hydra.sweeper.resources.cpus=0.2", f"hydra.sweep.dir={folder}/{study}", "+unused=interval(0, 1)"]
     command += [f"+metrics={metrics}", f"+calls={calls}", f"+pause_s={pause_s}", f"+gate={gate}", f"+trials={trials}"]
-    subprocess.run(command, check=True, capture_output=True, cwd=folder)
     history = History(url)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder) as process:
+        while not has_ended(history, study, trials):
+            if process.poll():
+                raise SystemExit(f"the sweep ended with status {process.returncode}")
+            time.sleep(0.05)
+        ended = time.time()
     began = max(mark.stat().st_mtime for mark in gate.iterdir())
-    ended = max(sweep.ended_at for sweep in history.sweeps(study) if sweep.ended_at is not None)
     slowest = max(row.values[0] for row in history.trials(study) if row.values)
     return trials * metrics * calls / (ended - began), slowest
+
+
+def has_ended(history: History, study: str, trials: int) -> bool:
+    """Whether the ends of all trials are in the database."""
+    return history.has_study(study) and history.study(study).finished == trials
 
 
 def measure_journey(folder: Path, postgresql: str | None, rounds: int) -> None:
