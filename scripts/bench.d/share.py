@@ -127,7 +127,8 @@ def verdict(runs: Mapping[str, Sequence[Any]], watch: Watch) -> None:
         cards += watch.cards(now)
         for name, amount in due(watch.cards(now), watch.gpus).items():
             owed[name] += amount
-            ran[name] += sum(now < run.ended_at for run in runs[name] if run.started_at is not None and run.started_at <= now)
+            begun = [run for run in runs[name] if run.started_at is not None]
+            ran[name] += sum(run.started_at <= now < run.ended_at for run in begun)
     held, fitting, free = dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0), 0.0
     looks = [(now, rows) for now, rows in watch.seen if moments[0] <= now <= moments[-1] and watch.is_up(now)]
     for now, rows in looks:
