@@ -32,8 +32,6 @@ _OF_HERE_BY_PREFIX = ("RAY_", "SSH_", "XDG_", "TMUX", "DBUS_")
 
 def detach(prepared: Prepared) -> None:
     """Have the launch driven from the cluster. Raises ConfigError without one, LaunchError where it ends at once."""
-    import ray
-
     settings = prepared.settings
     if settings.launcher != "ray" or settings.ray.address is None:
         raise ConfigError(
@@ -44,6 +42,8 @@ def detach(prepared: Prepared) -> None:
     from sweeper.launch.keeper import sent
 
     with running_cluster(settings.ray.address):
+        import ray  # now: joining sets what Ray's C++ side reads when it is imported
+
         keeper = sent(order(prepared))
         until = time.monotonic() + _PATIENCE_S
         while True:
@@ -57,7 +57,7 @@ def detach(prepared: Prepared) -> None:
             if report.problem is not None or report.status is not None or time.monotonic() > until:
                 ray.kill(keeper, no_restart=True)
                 raise LaunchError(report.problem or _why(prepared, report))
-            time.sleep(_LOOK_S)
+            time.sleep(_LOOK_S)  # the driver tells the database that it is there, and a database tells nobody
 
 
 def order(prepared: Prepared) -> Order:

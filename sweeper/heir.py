@@ -22,4 +22,4 @@ def succeeding(begin: Callable[[], None], lease_s: float) -> None:
         except LaunchError:
             if time.monotonic() > until:
                 raise
-        time.sleep(_LOOK_S)
+        time.sleep(_LOOK_S)  # a lease ends in silence

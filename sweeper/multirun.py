@@ -14,6 +14,7 @@ import shlex
 import socket
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from sweeper.brake import Brake
 from sweeper.budget import Tally, told_apart
 from sweeper.canary import fly
 from sweeper.cli import plan_page, verdict_page
-from sweeper.cli.display import display_for
+from sweeper.cli.display import Display, display_for
 from sweeper.desk import Desk, Rhythm
 from sweeper.detaching import detach
 from sweeper.enqueue import enqueue
@@ -38,7 +39,7 @@ from sweeper.parting import ended_on_record
 from sweeper.plan_request import PlanRequest
 from sweeper.preparation import Inputs, Multirun, Prepared, prepare, row, target, understand
 from sweeper.provenance.capture import Capture
-from sweeper.provenance.code import NO_SNAPSHOT, Snapshot
+from sweeper.provenance.code import NO_SNAPSHOT
 from sweeper.record import Record, Storage
 from sweeper.record.lease import BEAT_S, LEASE_S
 from sweeper.reproduction.request import taken
@@ -87,8 +88,20 @@ def _plan(multirun: Multirun, asked: PlanRequest, conf: Path) -> None:
     inputs = understand(multirun, conf)
     if asked.has_canary:
         fly(inputs)
-    launcher = _launcher(multirun, inputs, NO_SNAPSHOT, lambda _: None)
+    launcher = _launcher(multirun, inputs, lambda _: None)
     plan_page.show(planning.plan(multirun, inputs, launcher.prospect, asked.has_canary), asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """One launch, from when its sweep is on record."""
+
+    multirun: Multirun
+    prepared: Prepared
+    opened: AskTellStudy
+    record: Record
+    brake: Brake
+    tally: Tally
 
 
 def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interruption: Interruption) -> None:
@@ -109,7 +122,7 @@ def _conduct(multirun: Multirun, prepared: Prepared, storage: Storage, interrupt
     prepared.store.sign(shown(settings.storage))
     brake, tally = Brake(), _tally(prepared)
     with ended_on_record(opened, record, prepared.uuid, brake, tally):
-        _run(multirun, prepared, opened, record, interruption, brake, tally)
+        _run(_Launch(multirun, prepared, opened, record, brake, tally), interruption)
     _show_end(prepared)
     _judge(prepared, tally, brake)
 
@@ -119,69 +132,72 @@ def _tally(prepared: Prepared) -> Tally:
     return Tally(prepared.budget, directions[0] == "maximize" if len(directions) == 1 else None)
 
 
-def _run(
-    multirun: Multirun,
-    prepared: Prepared,
-    opened: AskTellStudy,
-    record: Record,
-    interruption: Interruption,
-    brake: Brake,
-    tally: Tally,
-) -> None:
-    settings, objective = prepared.settings, prepared.objective
+def _run(launch: _Launch, interruption: Interruption) -> None:
+    prepared, opened, record = launch.prepared, launch.opened, launch.record
     n_trials = target(prepared)
 
     def say(text: str) -> None:
         display.notice(text)
 
     with contextlib.ExitStack() as undo:
-        launcher = _launcher(multirun, prepared, prepared.code.snapshot, say, prepared)
+        launcher = _launcher(launch.multirun, prepared, say)
         if launcher.outlives_drivers:  # there is nothing to start, and what its slots hold comes before take_over
             undo.enter_context(launcher)
         adopted = adopt(launcher, opened, record)
         take_over(opened, record)
-        enqueue(opened, settings.enqueue, prepared.space)
-        study = Study(opened, _suggest(multirun, prepared), n_trials)
+        enqueue(opened, prepared.settings.enqueue, prepared.space)
+        study = Study(opened, _suggest(launch.multirun, prepared), n_trials)
         undo.callback(study.close)
-        display = display_for(prepared.study_name, objective.directions, n_trials, opened.get_trials(deepcopy=False))
+        trials_before = opened.get_trials(deepcopy=False)
+        display = display_for(prepared.study_name, prepared.objective.directions, n_trials, trials_before)
         undo.callback(display.closed)
         if not launcher.outlives_drivers:
-            display.notice("starting Ray" if settings.launcher == "ray" else "")
+            display.notice("starting Ray" if prepared.settings.launcher == "ray" else "")
             undo.enter_context(launcher)
-        sweep = Sweep(
-            uuid=prepared.uuid,
-            study=study,
-            launcher=launcher,
-            record=record,
-            spec=specifying(prepared),
-            packing=prepared.packing,
-            tally=tally,
-            watcher=display,
-            brake=brake,
-            attempts=prepared.attempts,
-            lost=LostAttempts(written),
-            n_jobs=settings.n_jobs,
-        )
+        sweep = _sweep(launch, study, launcher, display)
         sweep.adopt(adopted)
-
-        async def reap() -> int:
-            found = await study.within(lambda: adopt(launcher, opened, record))
-            sweep.adopt(found)
-            return len(found) + await study.within(lambda: take_over(opened, record))
-
-        desk = Desk(
-            study=prepared.study_name,
-            uuid=prepared.uuid,
-            record=record,
-            sweep=sweep,
-            target=study,
-            reap=reap,
-            rhythm=Rhythm(LEASE_S, BEAT_S, look_s=1.0),
-        )
-        undo.enter_context(interruption.pulling(brake))
+        undo.enter_context(interruption.pulling(launch.brake))
         gc.freeze()  # what is imported and set up by now stays: to look through it again cost 3 ms a trial
         undo.callback(gc.unfreeze)
-        launcher.drive(watched(desk.conduct(), record, display.notice, brake))
+        desk = _desk(launch, study, launcher, sweep)
+        launcher.drive(watched(desk.conduct(), record, display.notice, launch.brake))
+
+
+def _sweep(launch: _Launch, study: Study, launcher: InlineLauncher | RayLauncher, display: Display) -> Sweep:
+    prepared = launch.prepared
+    return Sweep(
+        uuid=prepared.uuid,
+        study=study,
+        launcher=launcher,
+        record=launch.record,
+        spec=specifying(prepared),
+        packing=prepared.packing,
+        tally=launch.tally,
+        watcher=display,
+        brake=launch.brake,
+        attempts=prepared.attempts,
+        lost=LostAttempts(written),
+        n_jobs=prepared.settings.n_jobs,
+    )
+
+
+def _desk(launch: _Launch, study: Study, launcher: InlineLauncher | RayLauncher, sweep: Sweep) -> Desk:
+    opened, record = launch.opened, launch.record
+
+    async def reap() -> int:
+        found = await study.within(lambda: adopt(launcher, opened, record))
+        sweep.adopt(found)
+        return len(found) + await study.within(lambda: take_over(opened, record))
+
+    return Desk(
+        study=launch.prepared.study_name,
+        uuid=launch.prepared.uuid,
+        record=record,
+        sweep=sweep,
+        target=study,
+        reap=reap,
+        rhythm=Rhythm(LEASE_S, BEAT_S, look_s=1.0),
+    )
 
 
 def _judge(prepared: Prepared, tally: Tally, brake: Brake) -> None:
@@ -203,10 +219,11 @@ def _suggest(multirun: Multirun, prepared: Prepared) -> Callable[[optuna.Trial],
 def _launcher(
     multirun: Multirun,
     inputs: Inputs,
-    snapshot: Snapshot,
     notice: Callable[[str], None],
-    sweep: Prepared | None = None,
 ) -> InlineLauncher | RayLauncher:
+    """Runs the trials of a sweep that is prepared; of one that is only understood it says where they would run."""
+    sweep = inputs if isinstance(inputs, Prepared) else None
+    snapshot = NO_SNAPSHOT if sweep is None else sweep.code.snapshot
     callbacks, settings = multirun.context.callbacks, inputs.settings
     if settings.launcher == "inline":
         from sweeper.launch.inline import InlineLauncher
@@ -216,29 +233,28 @@ def _launcher(
         return InlineLauncher(loaded, lambda: configure_log(hydra.hydra_logging, hydra.verbose))
     from sweeper.itinerary import itinerary
     from sweeper.launch.ray import RayLauncher
+    from sweeper.launch.slot import Placement
 
-    travel, parcel = None, None
+    placement = Placement(
+        App.of(multirun.task, callbacks, snapshot), isolation=inputs.attempts.isolation, notice=notice
+    )
     if sweep is not None and settings.ray.address is not None:  # nodes of a cluster need not share our folders
         travel, parcel = itinerary(sweep)
+        placement = replace(placement, travel=travel, parcel=parcel)
     return RayLauncher(
-        App.of(multirun.task, callbacks, snapshot),
+        placement,
         inputs.needs,
         settings.n_jobs,
         settings.ray.address,
-        inputs.attempts.isolation,
-        None if sweep is None else sweep.uuid,
-        notice,
         inputs.packing if inputs.is_varied else None,
-        travel,
-        parcel,
-        _applicant(inputs),
+        None if sweep is None else _applicant(sweep),
     )
 
 
-def _applicant(inputs: Inputs) -> Applicant:
-    share = inputs.settings.share
+def _applicant(prepared: Prepared) -> Applicant:
+    share = prepared.settings.share
     terms = Terms(share.weight, share.priority, share.min, share.max)
-    return Applicant(study=inputs.study_name, user=getpass.getuser(), host=socket.gethostname(), terms=terms)
+    return Applicant(prepared.uuid, prepared.study_name, getpass.getuser(), socket.gethostname(), terms)
 
 
 def _show_end(prepared: Prepared) -> None:

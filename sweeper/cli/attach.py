@@ -55,9 +55,11 @@ def attach(study: Study, storage: Storage = DEFAULT_STORAGE) -> None:
 def _follow(history: History, following: Following, study: str) -> None:
     from sweeper.cli.following import Vigil
 
-    vigil, goes_on = Vigil(), True
-    while goes_on:
+    vigil = Vigil()
+    while True:
         with contextlib.suppress(StorageError):  # out of reach at the moment
             goes_on = vigil.lasts(history.sweeps(study))  # first: what its driver told last is then seen
             following.look()
-        time.sleep(_LOOK_S if goes_on else 0.0)
+            if not goes_on:
+                return
+        time.sleep(_LOOK_S)  # a database tells nobody when it changes

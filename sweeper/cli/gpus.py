@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from sweeper import machine, text
+from sweeper.cli import watching
 from sweeper.cli.option import DEFAULT_STORAGE, Address, Csv, Form, Json, Storage, form
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import MISSING, Column, Table, fit, rich_table
-from sweeper.errors import ConfigError, StorageError
+from sweeper.cli.watching import Watch, check_form
+from sweeper.errors import StorageError
 
 if TYPE_CHECKING:
     from sweeper.launch.inventory import Look
     from sweeper.nvml import Card
 
-_EVERY_S = 2.0
 _COLUMNS = (
     Column("node", gives_way=2),
     Column("GPU", is_number=True),
@@ -40,7 +37,7 @@ _COLUMNS = (
 
 def gpus(
     address: Address = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds, until Ctrl-C.")] = False,
+    watch: Watch = False,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
     csv: Csv = False,
@@ -49,27 +46,34 @@ def gpus(
 
     Trials are those that the database knows to run. A card that others use takes no new trial.
     """
-    from sweeper.launch import inventory
     from sweeper.launch.cluster import running_cluster
 
     asked = form(json, csv)
-    if watch and asked is not Form.TEXT:
-        raise ConfigError("--watch is for a terminal: leave it out, or --json and --csv")
-    print_found = functools.partial(_watch if watch else _show, storage=storage, asked=asked)
-    if address is None:
-        print_found(lambda: [inventory.here()])
-        return
-    with running_cluster(address):
-        print_found(lambda: list(inventory.of_cluster().values()))
+    if watch:
+        check_form(asked)
+    with contextlib.nullcontext() if address is None else running_cluster(address):
+        look = _here if address is None else _of_cluster
+        if watch:
+            watching.watch(lambda width: _picture(look(), _trials(storage), width))
+        else:
+            _show(look(), _trials(storage), asked)
 
 
-Looking = Callable[[], "Sequence[Look]"]
-
-
-def _show(look: Looking, storage: str, asked: Form) -> None:
+def _here() -> Sequence[Look]:
     from sweeper.launch import inventory
 
-    looks, trials = look(), _trials(storage)
+    return [inventory.here()]
+
+
+def _of_cluster() -> Sequence[Look]:
+    from sweeper.launch import inventory
+
+    return list(inventory.of_cluster().values())
+
+
+def _show(looks: Sequence[Look], trials: Mapping[str, Sequence[str]], asked: Form) -> None:
+    from sweeper.launch import inventory
+
     if asked is Form.JSON:
         machine.print_json(list(inventory.records(looks, trials)))
     elif asked is Form.CSV:
@@ -82,15 +86,11 @@ def _show(look: Looking, storage: str, asked: Form) -> None:
             screen.line(line)
 
 
-def _watch(look: Looking, storage: str, asked: Form) -> None:
+def _picture(looks: Sequence[Look], trials: Mapping[str, Sequence[str]], width: int) -> Group:
     from sweeper.launch import inventory
 
-    with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
-        while True:
-            looks = look()
-            shown = rich_table(fit(_table(looks, _trials(storage)), live.console.width))
-            live.update(Group(shown, *inventory.remarks(looks)), refresh=True)
-            time.sleep(_EVERY_S)  # cards tell nobody when something changes
+    table = [rich_table(fit(_table(looks, trials), width))] if any(one.cards for one in looks) else []
+    return Group(*table, *inventory.remarks(looks))
 
 
 def _trials(storage: str) -> Mapping[str, Sequence[str]]:

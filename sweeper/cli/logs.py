@@ -42,7 +42,7 @@ def logs(
             sys.stdout.flush()
             if is_over:
                 return
-            time.sleep(_LOOK_S)
+            time.sleep(_LOOK_S)  # a file tells nobody when it grows
     except KeyboardInterrupt:
         return
 
@@ -65,12 +65,12 @@ def _reader(sweep: SweepRow) -> Callable[[int], bytes]:
 
 
 def _from_the_cluster(address: str, folder: str) -> Callable[[int], bytes]:
-    import ray
-
     from sweeper.launch.cluster import running_cluster
     from sweeper.launch.keeper import found
 
     running_cluster(address).__enter__()  # left with the process
+    import ray  # now: joining sets what Ray's C++ side reads when it is imported
+
     keeper = found(folder)
 
     def read(start: int) -> bytes:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group
-from rich.live import Live
 
 from sweeper import machine, text
+from sweeper.cli import watching
 from sweeper.cli.option import Csv, Form, Json, form
 from sweeper.cli.screen import Screen
 from sweeper.cli.table import Column, Table, fit, rich_table
-from sweeper.errors import ConfigError, LaunchError
+from sweeper.cli.watching import Watch, check_form
+from sweeper.errors import LaunchError
 
 if TYPE_CHECKING:
     from sweeper.share.claim import Standing
 
-_EVERY_S = 2.0
 _COLUMNS = (
     Column("study"),
     Column("user"),
@@ -41,7 +40,7 @@ def queue(
         str | None,
         typer.Option(envvar="RAY_ADDRESS", metavar="HOST:PORT", help="A running Ray cluster.", show_default=False),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds, until Ctrl-C.")] = False,
+    watch: Watch = False,
     json: Json = False,
     csv: Csv = False,
 ) -> None:
@@ -50,8 +49,8 @@ def queue(
     A sweep's part is set with hydra.sweeper.share: {weight: 1, priority: 0, min: 0, max: null}.
     """
     asked = form(json, csv)
-    if watch and asked is not Form.TEXT:
-        raise ConfigError("--watch is for a terminal: leave it out, or --json and --csv")
+    if watch:
+        check_form(asked)
     if address is None:
         _show([], asked, "No cluster is named: give --address HOST:PORT, or set RAY_ADDRESS.")
         return
@@ -65,7 +64,7 @@ def queue(
             _show([], asked, str(error))
             return
         if watch:
-            _watch(standings, address)
+            watching.watch(lambda width: _picture(standings(), width, _nobody(address)))
         else:
             _show(standings(), asked, _nobody(address))
 
@@ -87,13 +86,8 @@ def _show(rows: Sequence[Standing], asked: Form, if_none: str) -> None:
         Screen().line(if_none)
 
 
-def _watch(look: Callable[[], Sequence[Standing]], address: str) -> None:
-    with contextlib.suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
-        while True:
-            rows = look()
-            shown = [rich_table(fit(_table(rows), live.console.width)), _in_all(rows)] if rows else [_nobody(address)]
-            live.update(Group(*shown), refresh=True)
-            time.sleep(_EVERY_S)  # a queue tells nobody when something changes
+def _picture(rows: Sequence[Standing], width: int, if_none: str) -> Group:
+    return Group(rich_table(fit(_table(rows), width)), _in_all(rows)) if rows else Group(if_none)
 
 
 def _table(rows: Sequence[Standing]) -> Table:

@@ -31,18 +31,15 @@ from sweeper.launch import MANY, Slot, T, inventory
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
 from sweeper.launch.node import offers
-from sweeper.launch.parcel import Parcel
 from sweeper.launch.prospect import Node, Prospect
 from sweeper.launch.room import Offer, Room, needs, why_never
 from sweeper.launch.roving import Berths, RovingSlot
 from sweeper.launch.settled import SettledSlot
 from sweeper.launch.shared import Shared
-from sweeper.launch.slot import LEASE_S, NAMESPACE, Placement, RaySlot
-from sweeper.launch.travel import Travel
+from sweeper.launch.slot import NAMESPACE, Placement, RaySlot
 from sweeper.packing import Packing
-from sweeper.run.app import App
-from sweeper.share.claim import NOBODY, Applicant
-from sweeper.trial import Isolation, Resources, TrialSpec
+from sweeper.share.claim import Applicant
+from sweeper.trial import Resources, TrialSpec
 
 Nodes = Sequence[Mapping[str, Any]]  # as `ray.nodes()` has them
 
@@ -54,46 +51,33 @@ class RayLauncher:
     """As many slots as the cluster offers, or `n_jobs` where that is fewer.
 
     `needs` are what trials may hold, as far as it is known; with `packing` each trial says it itself, and the packing
-    is told how large cards are. `sweep` names the slots, where they outlive this driver; `notice` is told what the user
-    should know. `travel` and `parcel` are for nodes that may not see the driver's folders.
-    On a cluster of others the `applicant` shares it with them. A slot silent for `lease_s` is lost.
+    is told how large cards are. On a cluster of others (`address`) the slots of an `applicant` outlive this driver, and
+    share the cluster with those of others.
     """
 
     def __init__(
         self,
-        app: App,
+        placement: Placement,
         needs: Sequence[Resources],
         n_jobs: int | None,
         address: str | None,
-        isolation: Isolation = Isolation.PROCESS,
-        sweep: str | None = None,
-        notice: Callable[[str], None] = lambda _: None,
         packing: Packing | None = None,
-        travel: Travel | None = None,
-        parcel: Parcel | None = None,
-        applicant: Applicant = NOBODY,
-        lease_s: float = LEASE_S,
+        applicant: Applicant | None = None,
     ) -> None:
-        numbers = itertools.count()
-        self.outlives_drivers = address is not None and sweep is not None  # its slots do, on a cluster of others
-        name = (lambda: f"{_prefix(str(sweep))}{next(numbers)}") if self.outlives_drivers else None
-        self._placement = Placement(
-            app, needs[0], isolation, notice=notice, name=name, travel=travel, parcel=parcel, lease_s=lease_s
-        )
+        guest = applicant if address is not None else None
+        self.outlives_drivers = guest is not None  # its slots do
+        self._placement = replace(placement, resources=needs[0], name=None if guest is None else _names_of(guest.sweep))
         self._needs = needs
         self._packing = packing
         self._n_jobs = n_jobs
         self._address = address
-        self._notice = notice
         self._slots: list[RaySlot] = []
         self._memories: dict[str, int] = {}  # bytes of a node's smallest card, where it matters
         self._berths: Berths | None = None
         self._is_warned = False
         self._adopted: asyncio.Queue[Slot] = asyncio.Queue()  # those that `slots` has still to offer
         self._undo = contextlib.ExitStack()
-        self._shared = (
-            self._part_of_a_cluster(replace(applicant, sweep=sweep)) if self.outlives_drivers and sweep else None
-        )
+        self._shared = None if guest is None else self._part_of_a_cluster(guest)
 
     def __enter__(self) -> Self:
         ray = sys.modules.get("ray")
@@ -246,7 +230,7 @@ class RayLauncher:
     def _warn(self, slot: RaySlot) -> None:
         if slot.unforkable is not None and not self._is_warned:
             self._is_warned = True
-            self._notice(
+            self._placement.notice(
                 f"the app {slot.unforkable}, which no fork survives: each trial gets a fresh interpreter, and imports "
                 "everything anew; hydra.sweeper.trial.isolation=spawn asks for that"
             )
@@ -310,6 +294,12 @@ async def _when_ready(slot: RaySlot, ready: asyncio.Queue[RaySlot | LaunchError]
         ready.put_nowait(error)
     else:
         ready.put_nowait(slot)
+
+
+def _names_of(sweep: str) -> Callable[[], str]:
+    """Gives each new slot of a sweep its name."""
+    numbers = itertools.count()
+    return lambda: f"{_prefix(sweep)}{next(numbers)}"
 
 
 def _prefix(sweep: str) -> str:

@@ -29,7 +29,7 @@ class Placement:
     """How the actors of one launch are made."""
 
     app: App
-    resources: Resources
+    resources: Resources = field(default_factory=Resources)
     isolation: Isolation = Isolation.PROCESS
     node: str | None = None  # Ray's id of the one that they must be on; None: Ray chooses
     health: Health = field(default_factory=Health)

@@ -53,7 +53,7 @@ class Known:
     def __init__(self) -> None:
         self.running: dict[int, TrialRow] = {}
         self._studies: dict[int, _Study] = {}
-        self.next_id: int | None = None
+        self.next_id: int | None = None  # of a trial
 
     def last_number(self, study_id: int) -> int:
         """Of a study that nobody else adds trials to, as it seems."""
@@ -78,7 +78,9 @@ class Known:
 
     def forget(self) -> None:
         """A transaction has failed, or it is not known whether it was committed."""
-        self.__init__()  # type: ignore[misc]
+        self.running.clear()
+        self._studies.clear()
+        self.next_id = None
 
 
 class KnownRows(OptunaRows):

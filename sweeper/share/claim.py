@@ -32,9 +32,6 @@ class Applicant:
     terms: Terms = Terms()
 
 
-NOBODY = Applicant()
-
-
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One sweep as its driver sees it."""

@@ -23,9 +23,11 @@ from hydra._internal.callbacks import Callbacks
 from sweeper.history import History
 from sweeper.launch import Slot
 from sweeper.launch.ray import RayLauncher
+from sweeper.launch.slot import Placement
 from sweeper.run.app import App
 from sweeper.run.fence import Fence
 from sweeper.run.journal import JournalReader, journal_path
+from sweeper.share.claim import Applicant
 from sweeper.trial import Ended, Event, Resources, Started, TrialSpec
 from tests.run import apps
 from tests.spec import spec_for
@@ -57,7 +59,7 @@ def cluster(nodes: int) -> Iterator[Any]:
 
 def launcher(address: str, sweep: str = "a" * 32, lease_s: float = 60.0) -> RayLauncher:
     app = App.of(apps.logs_until_told, Callbacks())
-    return RayLauncher(app, [Resources()], None, address, sweep=sweep, lease_s=lease_s)
+    return RayLauncher(Placement(app, lease_s=lease_s), [Resources()], None, address, applicant=Applicant(sweep))
 
 
 def trial(folder: Path, number: int, attempt: int = 0) -> TrialSpec:

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 import pytest
+
+from tests.launch.scene import play
 
 
 @pytest.mark.slow
 def test_trials_run_where_no_folder_is_shared_and_what_they_keep_reaches_the_store() -> None:
-    with tempfile.TemporaryDirectory(prefix="n") as folder:  # a short path: Ray puts sockets there
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.launch.apart", folder],
-            cwd=Path(__file__).parents[2],
-            env=os.environ | {"RAY_TMPDIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    assert lines, done.stderr
-    seen = json.loads(lines[-1])
+    seen = play("tests.launch.apart")
 
     assert seen["status"] == 0, seen["log"]
     assert seen["values"] == [[3.0], [3.0]]  # the words of a tracked file, read by a module that no commit has

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 import pytest
+
+from tests.launch.scene import play
 
 
 @pytest.mark.slow
 def test_the_sweep_goes_on_from_another_node_when_its_drivers_node_dies_and_is_followed_from_outside() -> None:
-    with tempfile.TemporaryDirectory(prefix="n") as folder:  # a short path: Ray puts sockets there
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.launch.detached", folder],
-            cwd=Path(__file__).parents[2],
-            env=os.environ | {"RAY_TMPDIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    assert lines, done.stderr
-    seen = json.loads(lines[-1])
+    seen = play("tests.launch.detached")
 
     assert seen["sent"] == 0, seen["said"]
     assert "sweeper attach app" in seen["said"]

@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
+
+from tests.launch.scene import play
 
 pytestmark = pytest.mark.slow
 
 
-def play(scene: str, folder: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.launch.nodes", scene, str(folder)],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"RAY_TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    assert lines, done.stderr
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: Ray puts sockets there."""
-    with tempfile.TemporaryDirectory(prefix="n") as path:
-        yield Path(path)
-
-
-def test_a_trial_of_a_dead_node_is_lost_and_its_slot_comes_back_with_another_node(folder: Path) -> None:
-    seen = play("a_node_dies", folder)
+def test_a_trial_of_a_dead_node_is_lost_and_its_slot_comes_back_with_another_node() -> None:
+    seen = play("tests.launch.nodes", "a_node_dies")
 
     assert (seen["lost"]["failure"], seen["lost"]["error"]) == ("lost", "the node that ran the trial is gone")
     assert seen["other"]["state"] == "COMPLETE"
@@ -47,15 +18,15 @@ def test_a_trial_of_a_dead_node_is_lost_and_its_slot_comes_back_with_another_nod
     assert seen["again"]["state"] == "COMPLETE"
 
 
-def test_a_node_that_joins_brings_its_slots(folder: Path) -> None:
-    seen = play("a_node_joins", folder)
+def test_a_node_that_joins_brings_its_slots() -> None:
+    seen = play("tests.launch.nodes", "a_node_joins")
 
     assert seen["was_alone"]
     assert (seen["first"]["state"], seen["second"]["state"]) == ("COMPLETE", "COMPLETE")
 
 
-def test_a_slot_that_was_paused_beyond_its_lease_writes_nothing_stale(folder: Path) -> None:
-    seen = play("a_slot_is_paused_for_long", folder)
+def test_a_slot_that_was_paused_beyond_its_lease_writes_nothing_stale() -> None:
+    seen = play("tests.launch.nodes", "a_slot_is_paused_for_long")
 
     assert (seen["lost"]["failure"], seen["new"]["state"]) == ("lost", "COMPLETE")
     assert seen["lost"]["error"] == "the slot that ran the trial has not answered for 8 s"
@@ -64,15 +35,15 @@ def test_a_slot_that_was_paused_beyond_its_lease_writes_nothing_stale(folder: Pa
     assert seen["stale_steps"] <= 1  # a file of its own that it was about to write when it was stopped
 
 
-def test_a_slot_that_was_paused_for_ten_seconds_goes_on(folder: Path) -> None:
-    seen = play("a_slot_is_paused_briefly", folder)
+def test_a_slot_that_was_paused_for_ten_seconds_goes_on() -> None:
+    seen = play("tests.launch.nodes", "a_slot_is_paused_briefly")
 
     assert seen["ended"]["state"] == "COMPLETE"
     assert seen["seqs"] == list(range(len(seen["seqs"])))
 
 
-def test_a_trial_outlives_its_driver_and_is_heard_whole_by_the_next(folder: Path) -> None:
-    seen = play("a_driver_dies", folder)
+def test_a_trial_outlives_its_driver_and_is_heard_whole_by_the_next() -> None:
+    seen = play("tests.launch.nodes", "a_driver_dies")
 
     assert (seen["adopted"], seen["number"], seen["ended"]["state"]) == (1, 7, "COMPLETE")
     assert seen["whole"]
@@ -81,8 +52,8 @@ def test_a_trial_outlives_its_driver_and_is_heard_whole_by_the_next(folder: Path
     assert seen["again"]["state"] == "COMPLETE"
 
 
-def test_the_trials_of_a_killed_launch_go_on_and_are_the_next_launchs_or_a_joined_ones(folder: Path) -> None:
-    found = play("a_driver_of_a_sweep_dies", folder)
+def test_the_trials_of_a_killed_launch_go_on_and_are_the_next_launchs_or_a_joined_ones() -> None:
+    found = play("tests.launch.nodes", "a_driver_of_a_sweep_dies")
 
     for how in ("again", "joined"):
         seen = found[how]

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from sweeper.errors import LaunchError
 from sweeper.launch.cluster import local_node, local_ray
 from sweeper.launch.ray import RayLauncher
+from sweeper.launch.slot import Placement
 from sweeper.run.app import App, Task
 from sweeper.trial import Failure, Resources
 from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
@@ -34,7 +35,7 @@ class TestRayLauncher(ProcessContract):
     @classmethod
     def launcher_for(cls) -> LauncherFor:
         def make(task: Task) -> RayLauncher:
-            return RayLauncher(App.of(task, Callbacks()), [Resources()], n_jobs=1, address=None)
+            return RayLauncher(Placement(App.of(task, Callbacks())), [Resources()], n_jobs=1, address=None)
 
         return make
 
@@ -71,7 +72,7 @@ class TestRayLauncher(ProcessContract):
         assert prospect.slots == 1
 
     def test_what_is_more_than_the_machine_has_is_foretold_in_the_words_of_the_launch(self) -> None:
-        launcher = RayLauncher(App.of(apps.returns, Callbacks()), [Resources(cpus=9999)], None, None)
+        launcher = RayLauncher(Placement(App.of(apps.returns, Callbacks())), [Resources(cpus=9999)], None, None)
 
         with pytest.raises(LaunchError, match="a trial needs 9999 CPUs") as launched:
             run_all(launcher, [])
@@ -85,12 +86,12 @@ class TestRayLauncher(ProcessContract):
         broken = App(**(vars(app) | {"module": "no_such_module"}))
 
         with pytest.raises(LaunchError, match="no_such_module"):
-            run_all(RayLauncher(broken, [Resources()], 1, None), [])
+            run_all(RayLauncher(Placement(broken), [Resources()], 1, None), [])
 
 
 def test_a_killed_slot_is_a_lost_trial(tmp_path: Path) -> None:
     path = tmp_path / "running"
-    launcher = RayLauncher(App.of(apps.waits, Callbacks()), [Resources()], 1, None)
+    launcher = RayLauncher(Placement(App.of(apps.waits, Callbacks())), [Resources()], 1, None)
 
     async def main() -> list[object]:
         async for slot in launcher.slots():

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.launch.scene import play
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def seen() -> Iterator[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="s") as folder:  # a short path: Ray puts sockets there
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.launch.sharing", folder],
-            cwd=Path(__file__).parents[2],
-            env=os.environ | {"RAY_TMPDIR": folder},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        assert lines, done.stderr
-        yield json.loads(lines[-1])
+def seen() -> dict[str, Any]:
+    return play("tests.launch.sharing")
 
 
 def test_a_higher_priority_preempts_and_the_trials_go_on_from_their_checkpoints(seen: dict[str, Any]) -> None:
