@@ -92,7 +92,9 @@ class SlotActor:
             return own, free.getsockname()[1]
 
     async def begin(self, spec: TrialSpec, patience_s: float) -> tuple[Event, ...]:
-        """Start a trial; returns its first events, as `hear` does."""
+        """Start a trial, unless it runs already; returns its first events, as `hear` does."""
+        if self._spec is not None and self._spec.run == spec.run:  # an answer was lost on its way
+            return await self.hear(0, patience_s)
         self._spec, self._events, self._first = replace(spec, payload=b""), [], 0
         self._grown = asyncio.Event()
         self._work = asyncio.create_task(self._listen(self._host.run(self._here(spec))))

@@ -105,7 +105,7 @@ class Member:
     def _take(self, grant: Grant) -> None:
         self._is_known, self._is_warned = True, False
         self._trusted_until = time.monotonic() + _KEPT_S
-        is_new = self.grant is None or (grant.allowed, grant.preempted) != (self.grant.allowed, self.grant.preempted)
+        is_new = self.grant is None or (grant.allowed, grant.most) != (self.grant.allowed, self.grant.most)
         self.grant = grant
         if is_new:
             self._heed()

@@ -147,7 +147,7 @@ def _used(node: Mapping[str, Any], free: Mapping[str, Mapping[str, float]], name
 
 
 def _differs(one: Grant, other: Grant) -> bool:
-    return (one.allowed, one.preempted) != (other.allowed, other.preempted)
+    return (one.allowed, one.most) != (other.allowed, other.most)
 
 
 def queue() -> Any:

@@ -131,30 +131,37 @@ class Shared:
     def _heed(self) -> None:
         """Something else is granted: take what there is more, and give back what nobody needs here."""
         self._line.see()
-        for node, offer in self._line.room.offers.items():
-            cpus, gpus = self._line.room.taken(node)
-            over = (cpus - offer.most[0], gpus - offer.most[1])
-            for slot in list(self._slots):
-                if max(over) <= _SLACK:
-                    break
-                if (given := slot.vacated(node)) is not None:
-                    over = (over[0] - given[0], over[1] - given[1])
         self._berths.give_way()
+        held = {node: self._counted(amount) for node, amount in self._berths.held().items()}
+        for node, offer in self._line.room.offers.items():
+            held[node] = held.get(node, 0.0) - self._vacated(node, offer.most)
         grant = self._member.grant
-        for node, amount in ({} if grant is None else grant.preempted).items():
-            self._preempt(node, amount)
+        for node, most in ({} if grant is None else grant.most).items():
+            self._preempt(node, held.get(node, 0.0) - most)
+
+    def _vacated(self, node: str, most: Amount) -> float:
+        """Have slots without a trial leave a node where more is held than `most`; how much will be given back."""
+        cpus, gpus = self._line.room.taken(node)
+        over, left = (cpus - most[0], gpus - most[1]), 0.0
+        for slot in list(self._slots):
+            if max(over) <= _SLACK:
+                break
+            if (given := slot.vacated(node)) is not None:
+                over = (over[0] - given[0], over[1] - given[1])
+                left += self._counted(given)
+        return left
 
     def _preempt(self, node: str, amount: float) -> None:
         """End trials on a node, the youngest first, until so much of it will be given back."""
         here = sorted((slot for slot in self._slots if slot.held_on(node)), key=lambda slot: -slot.began_at)
-        left = amount - sum(self._counted(slot, node) for slot in here if slot.is_going)
+        left = amount - sum(self._counted(slot.held_on(node)) for slot in here if slot.is_going)
         for slot in here:
             if left <= _SLACK:
                 return
             if not slot.is_going:
-                left -= self._counted(slot, node)
+                left -= self._counted(slot.held_on(node))
                 slot.preempt()
 
-    def _counted(self, slot: RovingSlot, node: str) -> float:
-        cpus, gpus = slot.held_on(node) or NOTHING
+    def _counted(self, held: Amount | None) -> float:
+        cpus, gpus = held or NOTHING
         return gpus if self._unit().gpus else cpus

@@ -21,6 +21,7 @@ from sweeper.trial import Ended, Event, Failure, Isolation, Resources, TrialSpec
 
 NAMESPACE = "sweeper"
 LEASE_S = 60.0  # a slot that is silent for so long is given up
+_ONCE = {"max_task_retries": 0}  # for calls that nobody misses, about which Ray would print lines
 _BUSY_S = 3.0  # between two looks at a card that somebody else uses
 
 
@@ -56,7 +57,7 @@ class Placement:
             resources=dict(need.custom),
             **self._where(),
             max_restarts=0,
-            max_task_retries=0,
+            max_task_retries=-1,  # asks again where a connection broke; no call does anything twice
             enable_task_events=False,  # the record is ours; Ray's own copy of it costs a tenth of a call
             **({} if self.parcel is None else {"runtime_env": self.parcel.environment()}),
             **outlives,
@@ -204,7 +205,7 @@ class RaySlot:
                     yield await self._with_files(events)
                     if isinstance(end := events[-1], Ended):
                         self._note(end)
-                        self._actor.forget.remote()
+                        self._actor.forget.options(**_ONCE).remote()
                         return
                 call = self._actor.hear.remote(heard, self._placement.beat_s)
         except (RayActorError, TimeoutError) as error:
@@ -248,7 +249,7 @@ class RaySlot:
 
     def beat(self) -> None:
         """Tell the actor that its driver lives."""
-        self._actor.beat.remote()
+        self._actor.beat.options(**_ONCE).remote()
 
     def kill(self) -> None:
         """Give its place back to the cluster; a trial that runs ends with it."""

@@ -184,7 +184,7 @@ class Book:
             granted[sweep], lack = _allowed(entry.claim, wanted[sweep], free)
             lacking.append((entry, lack))
         for sweep, entry in sorted(self._entries.items(), key=lambda item: item[1].claim.by.terms.priority):
-            entry.grant = Grant(granted[sweep], _preempted(entry.claim, wanted[sweep], lacking))
+            entry.grant = Grant(granted[sweep], _most(entry.claim, wanted[sweep], lacking))
 
 
 def _allowed(
@@ -206,10 +206,10 @@ def _allowed(
     return allowed, lack
 
 
-def _preempted(
+def _most(
     claim: Claim, target: Mapping[str, Amount], lacking: Iterable[tuple[_Entry, dict[str, float]]]
 ) -> dict[str, float]:
-    """What a sweep must give back at once, because those of a higher priority lack it; taken off what they lack."""
+    """What a sweep may keep of nodes where those of a higher priority lack something; taken off what they lack."""
     found: dict[str, float] = {}
     above = [
         lack
@@ -217,11 +217,12 @@ def _preempted(
         if other.claim.by.terms.priority > claim.by.terms.priority and other.claim.is_of_gpus == claim.is_of_gpus
     ]
     for node, amount in claim.held.items():
-        over = claim.amount(amount) - claim.amount(target.get(node, NOTHING))
+        holding = claim.amount(amount)
+        over = holding - claim.amount(target.get(node, NOTHING))
         for lack in above:
             part = max(0.0, min(over, lack.get(node, 0.0)))
             if part > _SLACK:
-                found[node] = found.get(node, 0.0) + part
+                found[node] = found.get(node, holding) - part
                 lack[node] -= part
                 over -= part
     return found

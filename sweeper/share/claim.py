@@ -62,10 +62,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the sweep may hold of each node from now on; a node that is not named: nothing."""
+    """What the sweep may hold of each node from now on; a node that `allowed` does not name: nothing.
+
+    Both say what may be held and not what is to be given back, so that one that comes late asks for nothing twice.
+    """
 
     allowed: Mapping[str, Amount] = field(default_factory=dict)
-    preempted: Mapping[str, float] = field(default_factory=dict)  # to be given back at once, of what is shared
+    most: Mapping[str, float] = field(default_factory=dict)  # of what is shared; what is beyond it ends at once
     used_s: float = 0.0
     balance_s: float = 0.0
 

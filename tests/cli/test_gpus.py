@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.run.process import MARKER
+from sweeper.run.process import MARKER, marker
 from tests.gpu_bench import GIB, Bench, Card
 from tests.history.database import Written
 
@@ -23,8 +23,8 @@ def bench(gpu_library: Path, tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def trial() -> Iterator[int]:
-    """A process that carries a slot's marker, as a trial does."""
-    environment = os.environ | {MARKER: "1:1:x"}
+    """A process that carries the marker of a slot that lives, as a trial does."""
+    environment = os.environ | {MARKER: marker()}
     command = [sys.executable, "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
         yield process.pid

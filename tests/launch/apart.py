@@ -153,12 +153,13 @@ def wait_for(path: Path, driver: subprocess.Popen[bytes]) -> None:
 
 def on_record(folder: Path, train: Path) -> dict[str, Any]:
     history = History(f"sqlite:///{folder}/sweeper.db")
-    runs = [run for trial in history.trials("app") for run in history.runs("app", trial.number)]
+    trials = sorted(history.trials("app"), key=lambda trial: trial.params["x"])
+    runs = [run for trial in trials for run in history.runs("app", trial.number)]
     last = runs[-1]
     kept = {artifact.name: artifact.sha256 for artifact in history.artifacts(last.run)}
     blobs = {path.name for path in (train / "artifacts/sha256").glob("*/*")}
     return {
-        "values": [trial.values for trial in history.trials("app")],
+        "values": [trial.values for trial in trials],
         "runs": [(run.state, run.failure, run.attempt, list(run.drift)) for run in runs],
         "metrics": history.last_metrics(last.run),
         "kept": sorted(kept),

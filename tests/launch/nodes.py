@@ -33,6 +33,7 @@ from tests.run import apps
 from tests.spec import spec_for
 
 LEASE_S = 8.0
+BROKEN = {"num_failures": -1, "req_failure_prob": 20, "resp_failure_prob": 20}  # percents; Ray's own means of testing
 
 
 @contextlib.contextmanager
@@ -190,6 +191,19 @@ async def a_slot_is_paused_briefly(folder: Path, made: Any, slots: AsyncIterator
     return {"ended": said(ended), "seqs": [event.seq for event in running.events]}
 
 
+async def a_connection_breaks(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
+    """Of the driver's calls to its slots one in five never arrives, and of one in five the answer does not."""
+    slot = await anext(slots)
+    heard = []
+    for number in range(3):
+        running = Trial(slot.run(trial(folder, number)))
+        while len(running.events) < 20:
+            await asyncio.sleep(0.05)
+        end(folder, number)
+        heard.append((said(await running.ended()), [event.seq for event in running.events]))
+    return {"ended": [last for last, _ in heard], "seqs": [seqs for _, seqs in heard]}
+
+
 async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
     """Another process drives a trial and is killed; its slot is adopted by this one."""
     driver = subprocess.Popen([sys.executable, "-m", "tests.launch.nodes", "drive", str(folder), made.address])
@@ -328,6 +342,7 @@ SCENES = {
     "a_node_joins": (a_node_joins, 1),
     "a_slot_is_paused_for_long": (a_slot_is_paused_for_long, 2),
     "a_slot_is_paused_briefly": (a_slot_is_paused_briefly, 1),
+    "a_connection_breaks": (a_connection_breaks, 1),
     "a_driver_dies": (a_driver_dies, 1),
     "a_driver_of_a_sweep_dies": (a_driver_of_a_sweep_dies, 2),
 }
@@ -337,6 +352,8 @@ def main(name: str, folder: Path) -> None:
     scene, nodes = SCENES[name]
     signal.alarm(280)
     lease_s = LEASE_S if name == "a_slot_is_paused_for_long" else 60.0
+    if name == "a_connection_breaks":
+        os.environ |= {"RAY_testing_rpc_failure": json.dumps({"CoreWorkerService.grpc_client.PushTask": BROKEN})}
     with cluster(nodes) as made, launcher(made.address, lease_s=lease_s) as ours:
         print("\n" + json.dumps(ours.drive(scene(folder, made, ours.slots()))))
 

@@ -140,8 +140,8 @@ class World:
         self.book.settle(self.nodes, {}, self.now)
         for sweep in live:
             sweep.grant = self.book.grant(sweep.name)
-            for name, amount in sweep.grant.preempted.items():
-                self._preempt(sweep, name, round(amount / (sweep.unit.gpus or sweep.unit.cpus)))
+            for name, most in sweep.grant.most.items():
+                self._preempt(sweep, name, sweep.held_on(name) - round(most / (sweep.unit.gpus or sweep.unit.cpus)))
             for one in self.nodes:
                 while (
                     sweep.held_on(one.node) < sweep.may_hold(one.node)

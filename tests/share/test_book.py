@@ -32,6 +32,11 @@ def settled(*claims: Claim, nodes: list[Offer] = NODES, foreign: dict[str, tuple
     return book
 
 
+def taken_back(book: Book, one: Claim) -> float:
+    """How many cards a sweep must give back at once."""
+    return sum(one.held[where][1] - most for where, most in book.grant(one.by.sweep).most.items())
+
+
 def gpus(book: Book, name: str) -> float:
     return sum(amount[1] for amount in book.grant(name).allowed.values())
 
@@ -53,30 +58,38 @@ def test_the_second_waits_until_something_is_given_back() -> None:
 def test_nothing_is_preempted_without_a_priority() -> None:
     book = settled(claim("old", held={"a": 8, "b": 8}), claim("new"))
 
-    assert book.grant("old").preempted == {}
+    assert book.grant("old").most == {}
 
 
 def test_a_higher_priority_preempts_what_it_lacks_and_no_floor() -> None:
     low = claim("low", held={"a": 8, "b": 8}, terms=Terms(least=2))
 
     book = settled(low, claim("high", wanted=5, terms=Terms(priority=1)))
-    assert sum(book.grant("low").preempted.values()) == 5
+    assert taken_back(book, low) == 5
 
     book = settled(low, claim("high", terms=Terms(priority=1)))
-    assert sum(book.grant("low").preempted.values()) == 14
+    assert taken_back(book, low) == 14
 
     book = settled(low, claim("high", wanted=10, terms=Terms(priority=1)), nodes=[*NODES, node("c")])
-    assert sum(book.grant("low").preempted.values()) == 2  # what is free is taken first
+    assert taken_back(book, low) == 2  # what is free is taken first
 
 
 def test_of_the_lower_ones_the_lowest_gives_first() -> None:
-    book = settled(
+    claims = [
         claim("low", held={"a": 8}),
         claim("middle", wanted=8, held={"b": 8}, terms=Terms(priority=1)),
         claim("high", wanted=6, terms=Terms(priority=2)),
-    )
+    ]
+    book = settled(*claims)
 
-    assert [sum(book.grant(name).preempted.values()) for name in ("low", "middle", "high")] == [6, 0, 0]
+    assert [taken_back(book, one) for one in claims] == [6, 0, 0]
+
+
+def test_what_may_be_kept_does_not_change_while_it_is_given_back() -> None:
+    high = claim("high", wanted=2, terms=Terms(priority=1))
+    grants = [settled(claim("low", held={"a": held}), high, nodes=[node("a")]).grant("low") for held in (8, 7, 6)]
+
+    assert [grant.most for grant in grants] == [{"a": 6}, {"a": 6}, {}]
 
 
 def test_what_nobody_wants_stays_with_whom_it_is_with() -> None:
