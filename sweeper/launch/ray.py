@@ -1,6 +1,6 @@
 """Trials on a Ray cluster: a slot is an actor that holds a share of some node and keeps a zygote there.
 
-Ray places the actors and sets what GPUs they see. It re-runs nothing by itself: retries are ours, and on record. On a
+Ray places the actors and sets what GPUs they see. It re-runs no trial by itself: retries are ours, and on record. On a
 cluster that others started, the actors outlive their driver: a trial goes on when its driver dies, and the next driver
 hears it to its end.
 """
