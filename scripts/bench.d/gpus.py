@@ -1,8 +1,8 @@
 """`scripts/bench gpus`: packing against what known peaks would allow, and what measuring a card costs.
 
 `scripts/bench gpus proof [N [PICTURE]]`: N trials (200) that hold different things, on a fake cluster of 8×H100, 4×A100
-and 2×T4 whose A100 are killed mid-way; the record is then replayed, and what is wrong with it is said. The picture is a
-timeline of every card, as in docs/gpus.png.
+and 2×T4 whose A100 are killed mid-way; the record is then replayed, and what is wrong with it is said. The picture is
+docs/gpus.png: what every card was held by over time.
 """
 
 from __future__ import annotations
@@ -12,24 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from sweeper.document.ink import save
-from sweeper.document.lane import Stay, sessions
-from sweeper.document.timeline_figure import draw_timeline
-from sweeper.history import RunRow
 from sweeper.launch.room import Offer
 from tests.gpu_bench import GIB, Bench, Card, build
 from tests.gpu_bench import proof as evidence
 from tests.gpu_bench.cluster import running
+from tests.gpu_bench.picture import draw
 from tests.packing.simulated import foreseen, network, offline, one_each, packed
 
-LETTERS = {"H": "H100", "A": "A100", "T": "T4"}
 _MEASURE = """
 import resource, time
 from sweeper import nvml
@@ -77,8 +72,8 @@ def proof(n_trials: int, picture: Path | None) -> int:
         folder = Path(path)
         (folder / "library").mkdir()
         with running(folder, build(folder / "library"), "HAT") as nodes:
-            overrides = ("hydra.sweeper.n_jobs=8", "hydra/sweeper/sampler=random", "hydra.sweeper.seed=1")
-            status, printed = evidence.sweep(nodes, n_trials, "A", *overrides)
+            overrides = ("hydra.sweeper.n_jobs=40", "hydra/sweeper/sampler=random", "hydra.sweeper.seed=1")
+            status, printed = evidence.sweep(nodes, n_trials, "A", "seconds=interval(5, 15)", *overrides)
         found = evidence.runs(folder)
         wrong = [*evidence.problems(folder, n_trials)] + ([] if status == 0 else [f"status {status}:\n{printed}"])
         most = evidence.most_on_each_card(found)
@@ -89,18 +84,6 @@ def proof(n_trials: int, picture: Path | None) -> int:
         if picture is not None:
             draw(found, picture)
         return len(wrong)
-
-
-def draw(found: Sequence[RunRow], picture: Path) -> None:
-    """Every card's trials over time, from the record."""
-    stays = [
-        Stay(run.number, run.state, f"{LETTERS[uuid[4]]} {uuid[5:]}", run.started_at, run.ended_at)
-        for run in found
-        if run.started_at is not None and run.ended_at is not None
-        for uuid in run.gpus
-    ]
-    if (figure := draw_timeline(sessions(stays))) is not None:
-        save(figure, picture)
 
 
 if __name__ == "__main__":
