@@ -1,12 +1,13 @@
 """A slot on a shared cluster where all trials hold the same: it has room before it asks for a trial.
 
-It keeps its room and its actor from trial to trial, as long as the sweep may.
+It keeps its room and its actor from trial to trial, as long as the sweep may. Where they had to go between a trial's
+being asked for and its beginning, that trial goes on in the place of the next slot that has none or has ended its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sweeper.launch.room import Place
 from sweeper.launch.roving import Berths, Party, RovingSlot, amount_on
@@ -16,18 +17,22 @@ from sweeper.trial import Resources
 
 
 class SettledSlot(RovingSlot):
-    """`reserved` is the room that it is made for; `found` a slot at work of a driver that is gone."""
+    """`others` gives the slots of its sweep. `reserved` is the room that it is made for; `found` a slot at work of a
+    driver that is gone.
+    """
 
     def __init__(
         self,
         berths: Berths,
         release: Callable[[RovingSlot], None],
         need: Resources,
+        others: Callable[[], Iterable[SettledSlot]],
         reserved: Sequence[Place] = (),
         found: RaySlot | None = None,
     ) -> None:
         super().__init__(berths, release)
         self._need = need
+        self._others = others
         self._reserved = reserved
         self._found = found
         self._party: Party | None = None
@@ -39,6 +44,7 @@ class SettledSlot(RovingSlot):
         if self._found is not None:
             self._party = self._berths.take_in(self._found, self._need)
             self._found = None
+            self.is_running = True  # nobody else may have its place before the trial is heard
 
     async def ready(self) -> None:
         await self._settled()
@@ -72,6 +78,24 @@ class SettledSlot(RovingSlot):
             return held
         return None
 
+    @property
+    def is_stranded(self) -> bool:
+        """It has a trial and no place for it."""
+        return self.is_running and self._settling is not None and not (self._settling.done() or self._places)
+
+    def take_over(self, party: Party) -> None:
+        """Another slot's place is this one's, which stands in line no more."""
+        if self._settling is not None:
+            self._settling.cancel()
+        self._party = party
+
+    def yielded(self) -> Party | None:
+        """Its place, where it has no trial; it is to find another one."""
+        if self.is_running:
+            return None
+        party, self._party = self._party, None
+        return party
+
     async def _settle(self) -> None:
         """Find room, and have an actor there. It may have to begin anew, where the room goes to somebody else."""
         settling = self._settling = asyncio.create_task(super()._board(lambda: self._need))
@@ -93,6 +117,8 @@ class SettledSlot(RovingSlot):
         return self._party is party
 
     async def _board(self, need: Callable[[], Resources | None]) -> Party:
+        if self._party is None:
+            self._party = next((party for other in self._others() if (party := other.yielded())), None)
         return self._party or await self._settled()
 
     async def _placed(self, need: Callable[[], Resources | None]) -> Sequence[Place]:
@@ -102,9 +128,17 @@ class SettledSlot(RovingSlot):
 
     def _disband(self, party: Party, is_kept: bool) -> None:
         if is_kept and party is self._party and not any(self._line.room.is_beyond(one.node) for one in party.places):
+            self._pass_on(party)
             return
         self._party = None
         super()._disband(party, is_kept=False)
+
+    def _pass_on(self, party: Party) -> None:
+        """Give its place to a trial that waits for one, so that it has not been chosen long before it begins."""
+        stranded = next((other for other in self._others() if other.is_stranded), None)
+        if stranded is not None:
+            self._party = None
+            stranded.take_over(party)
 
     def _leave(self) -> None:
         party, self._party = self._party, None

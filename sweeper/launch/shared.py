@@ -55,7 +55,7 @@ class Shared:
 
     def adopted(self, slot: RaySlot, held: Resources) -> SettledSlot:
         """One that was found at work; `take_in` makes it the sweep's."""
-        return SettledSlot(self._berths, self._releasing, held, found=slot)
+        return SettledSlot(self._berths, self._releasing, held, self._settled, found=slot)
 
     def take_in(self, slot: SettledSlot) -> None:
         self._line.see()
@@ -82,9 +82,13 @@ class Shared:
 
     async def _one_more(self) -> RovingSlot:
         if self._need is not None and isinstance(self._line, OpenLine):
-            return SettledSlot(self._berths, self._releasing, self._need, await self._line.further(self._need))
+            reserved = await self._line.further(self._need)
+            return SettledSlot(self._berths, self._releasing, self._need, self._settled, reserved)
         await self._line.turn_of_a_further_slot()
         return RovingSlot(self._berths, self._releasing)
+
+    def _settled(self) -> list[SettledSlot]:
+        return [slot for slot in self._slots if isinstance(slot, SettledSlot)]
 
     def _releasing(self, slot: RovingSlot) -> None:
         self._slots.discard(slot)
