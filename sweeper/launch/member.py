@@ -35,6 +35,7 @@ class Member:
         self._is_warned = False
         self._is_known = False  # the queue has answered
         self.grant: Grant | None = Grant()  # None: no limit
+        self.told = Grant()  # last, and not forgotten when the queue falls silent
 
     def has_news(self) -> None:
         """Report at once: something was given back, or is lacking."""
@@ -106,7 +107,7 @@ class Member:
         self._is_known, self._is_warned = True, False
         self._trusted_until = time.monotonic() + _KEPT_S
         is_new = self.grant is None or (grant.allowed, grant.most) != (self.grant.allowed, self.grant.most)
-        self.grant = grant
+        self.grant = self.told = grant
         if is_new:
             self._heed()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import math
 import sys
 from collections.abc import (
@@ -30,6 +29,7 @@ from sweeper.errors import LaunchError
 from sweeper.launch import MANY, Slot, T, inventory
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
+from sweeper.launch.naming import named, names_of, sweep_of
 from sweeper.launch.node import offers
 from sweeper.launch.prospect import Node, Prospect
 from sweeper.launch.room import Offer, Room, needs, why_never
@@ -66,7 +66,7 @@ class RayLauncher:
     ) -> None:
         guest = applicant if address is not None else None
         self.outlives_drivers = guest is not None  # its slots do
-        self._placement = replace(placement, resources=needs[0], name=None if guest is None else _names_of(guest.sweep))
+        self._placement = replace(placement, resources=needs[0], name=None if guest is None else names_of(guest.sweep))
         self._needs = needs
         self._packing = packing
         self._n_jobs = n_jobs
@@ -146,7 +146,11 @@ class RayLauncher:
         import ray
 
         found: list[tuple[Slot, TrialSpec]] = []
-        for name in _names(sweeps) if self._shared is not None else ():
+        if self._shared is None:
+            return found
+        names = named(sweeps)
+        self._shared.succeed(set(map(sweep_of, names)))
+        for name in names:
             with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it is gone by now, or does not answer
                 actor = ray.get_actor(name, NAMESPACE)
                 held: Any = ray.get(actor.holds.remote(), timeout=_PATIENCE_S)
@@ -294,21 +298,3 @@ async def _when_ready(slot: RaySlot, ready: asyncio.Queue[RaySlot | LaunchError]
         ready.put_nowait(error)
     else:
         ready.put_nowait(slot)
-
-
-def _names_of(sweep: str) -> Callable[[], str]:
-    """Gives each new slot of a sweep its name."""
-    numbers = itertools.count()
-    return lambda: f"{_prefix(sweep)}{next(numbers)}"
-
-
-def _prefix(sweep: str) -> str:
-    return f"slot-{sweep}-"
-
-
-def _names(sweeps: Collection[str]) -> list[str]:
-    from ray.util import list_named_actors
-
-    actors: list[dict[str, str]] = list_named_actors(all_namespaces=True)
-    prefixes = tuple(map(_prefix, sweeps))
-    return [a["name"] for a in actors if a["namespace"] == NAMESPACE and a["name"].startswith(prefixes)]

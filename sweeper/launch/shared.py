@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 
 from sweeper.launch.line import Line, OpenLine
@@ -52,6 +52,11 @@ class Shared:
         self._line.is_short = self._member.has_news
         self._berths = Berths(placement, self._line, packing or Packing(), has_given=self._member.has_news, warn=warn)
         self._slots: set[RovingSlot] = set()
+        self._heir_of: frozenset[str] = frozenset()
+
+    def succeed(self, sweeps: Collection[str]) -> None:
+        """The slots of these sweeps, whose drivers are dead, are given back or adopted."""
+        self._heir_of |= frozenset(sweeps)
 
     def adopted(self, slot: RaySlot, held: Resources) -> SettledSlot:
         """One that was found at work; `take_in` makes it the sweep's."""
@@ -113,6 +118,9 @@ class Shared:
             pace_s=self._berths.pace_s,
             closed=frozenset(self._placement.health.closed),
             memories={offer.node: offer.gpu_memory for offer in self._line.room.offers.values() if offer.gpu_memory},
+            heir_of=self._heir_of,
+            used_s=self._member.told.used_s,
+            balance_s=self._member.told.balance_s,
         )
 
     def _unit(self) -> Resources:

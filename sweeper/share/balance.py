@@ -22,6 +22,11 @@ class Account:
     used_s: float = 0.0
     balance_s: float = 0.0  # what it has had less than was fair
 
+    def inherit(self, other: Account) -> None:
+        """Go on with what another one had, or lacked."""
+        self.used_s += other.used_s
+        self.balance_s += other.balance_s
+
     def goal(self, fair: float, slot: float, pace_s: float) -> float:
         """What it should hold now to have had its fair share before long; one slot at least comes in reach."""
         more = self.balance_s / max(_HORIZON_S, pace_s / 2)

@@ -40,12 +40,13 @@ class Book:
     _offers: Mapping[str, Offer] = field(default_factory=dict)
 
     def report(self, claim: Claim, now: float) -> None:
-        """A driver has said what its sweep holds and could use."""
+        """A driver has said what its sweep holds and could use. An heir takes the place of the dead at once."""
         known = self._entries.get(claim.by.sweep)
         if known is None:
-            self._entries[claim.by.sweep] = _Entry(claim, now, Account(claim.used_s, claim.balance_s))
-        else:
-            known.claim, known.heard_at = claim, now
+            known = self._entries[claim.by.sweep] = _Entry(claim, now, Account(claim.used_s, claim.balance_s))
+        known.claim, known.heard_at = claim, now
+        for dead in claim.heir_of & self._entries.keys():
+            known.account.inherit(self._entries.pop(dead).account)
 
     def leave(self, sweep: str) -> None:
         """A driver has ended."""

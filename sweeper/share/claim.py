@@ -44,6 +44,7 @@ class Claim:
     pace_s: float = 0.0  # how long its trials take
     closed: frozenset[str] = frozenset()  # nodes on which it places nothing
     memories: Mapping[str, int] = field(default_factory=dict)  # bytes of a node's cards, where it has looked
+    heir_of: frozenset[str] = frozenset()  # sweeps whose drivers are dead, and whose slots it has taken over
     used_s: float = 0.0  # GPU-seconds (CPU-seconds) since it began, as it was told last
     balance_s: float = 0.0  # of these, what it has had less than its fair share
 

@@ -126,6 +126,24 @@ def test_a_silent_driver_counts_no_more() -> None:
         book.grant("dead")
 
 
+def test_an_heir_takes_the_place_of_the_dead_at_once_and_what_it_was_owed() -> None:
+    held = {"a": 2, "b": 2}
+    book = settled(claim("dead", held=held), claim("other", held={"a": 6, "b": 6}))
+    book.report(claim("dead", held=held), 1.0)
+    book.settle(NODES, {}, 1.0)
+    before = book.grant("dead")
+    assert before.balance_s > 0
+
+    book.report(replace(claim("heir", held=held), heir_of=frozenset({"dead", "unheard of"})), 1.0)
+    book.settle(NODES, {}, 1.0)
+
+    assert "dead" not in book
+    assert (book.grant("heir").used_s, book.grant("heir").balance_s) == (before.used_s, before.balance_s)
+    assert book.held() == {"a": (8, 8), "b": (8, 8)}
+    assert gpus(book, "heir") == 4
+    assert gpus(book, "other") == 8
+
+
 def test_a_book_that_was_lost_goes_on_with_what_the_drivers_were_told() -> None:
     book = settled(claim("old", held={"a": 8, "b": 8}), claim("new"))
     for second in range(1, 11):
