@@ -45,6 +45,11 @@ class Watch:
         while not over.wait(0.5):
             self.seen.append((time.time(), {row.study: row for row in standings()}))
 
+    def of(self, name: str) -> str | None:
+        """The sweep that stands in the queue now."""
+        row = self.seen[-1][1].get(name)
+        return None if row is None else row.sweep
+
     def cards(self, now: float) -> int:
         return self.gpus * next(count for since, count in reversed(self.nodes) if since <= now)
 
@@ -80,11 +85,12 @@ def play(folder: Path, made: Any, given: argparse.Namespace, watch: Watch) -> li
         running["first"] = launch(folder, made.address, "first", given)
         wait(lambda: running["first"].begun() >= given.trials // 10)
         say("bob's driver is killed")
+        dead = watch.of("bob")
         running["bob"].process.kill()
         running["bob"].process.wait()
         killed = time.time()
         running["bob"] = launch(folder, made.address, "bob", given)
-        wait(lambda: "bob" in watch.seen[-1][1] and watch.seen[-1][0] > killed + 12)  # the old one counts for 10 s
+        wait(lambda: watch.of("bob") not in (None, dead))
         watch.down.append((killed, time.time()))
         wait(lambda: running["first"].begun() >= given.trials // 4)
         say("a node is removed")
