@@ -64,6 +64,8 @@ def order(prepared: Prepared) -> Order:
     """This launch's own command, as it is to be given on the cluster."""
     from sweeper.launch.keeper import Order
 
+    own = planted(prepared.folder)
+    files = list(database_files(prepared.settings.storage))
     folder = QuotedString(str(prepared.folder), Quote.single).with_quotes()
     return Order(
         words=[*sys.orig_argv[1:], f"hydra.sweep.dir={folder}"],
@@ -73,7 +75,8 @@ def order(prepared: Prepared) -> Order:
             if name not in _OF_HERE and not name.startswith(_OF_HERE_BY_PREFIX)
         },
         cwd=str(Path.cwd()),
-        folder=planted(prepared.folder),
+        folder=own,
+        database=planted(files[0].parent, near=[own]) if files else None,
     )
 
 

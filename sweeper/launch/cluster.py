@@ -13,6 +13,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sweeper.errors import Interrupted, LaunchError
@@ -114,13 +115,15 @@ def local_node() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def running_cluster(address: str) -> Iterator[None]:
-    """Join a running cluster."""
-    if address.startswith(("127.", "localhost:")):  # Ray would look for it at the machine's own address
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    import ray
-
+    """Join a running cluster; `auto` is the one that this machine is part of."""
     try:
+        if address == "auto":
+            address = _own_address()
         _knock(address)
+        if address.startswith(("127.", "localhost:")):  # Ray would look for it at the machine's own address
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        import ray
+
         with _signals_kept():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
     except (OSError, RuntimeError, ValueError) as error:
@@ -132,6 +135,19 @@ def running_cluster(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _own_address() -> str:
+    """Where `ray start` has noted the cluster's address. Raises OSError where it has not.
+
+    Ray itself would then take any process of its own that it finds, a Ray of somebody's sweep among them, and try to
+    join that for minutes.
+    """
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # Ray's own rule
+    try:
+        return (Path(folder) / "ray" / "ray_current_cluster").read_text().strip()
+    except OSError as error:
+        raise OSError("this machine is part of none; set RAY_ADDRESS=HOST:PORT for another one") from error
 
 
 def _knock(address: str) -> None:

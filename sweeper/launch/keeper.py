@@ -38,6 +38,26 @@ class Order:
     variables: Mapping[str, str] = field(repr=False)  # of its environment, over the node's own; they may be secret
     cwd: str
     folder: Landmark  # of the sweep
+    database: Landmark | None = None  # the folder of an SQLite file; None: a server
+
+    def obstacle(self) -> str | None:
+        """Why the driver cannot run on this node, and what to do; None where it can."""
+        here = socket.gethostname()
+        if not self.folder.is_seen:
+            return (
+                f"the driver cannot run on {here}, which does not see the sweep's folder {self.folder.folder}: give "
+                "hydra.sweep.dir=… on a file system that all nodes share"
+            )
+        if not Path(self.cwd).is_dir():
+            return (
+                f"the driver cannot run on {here}, which does not see {self.cwd}: launch in a folder that nodes share"
+            )
+        if self.database is not None and not self.database.is_seen:
+            return (
+                f"the driver cannot run on {here}, which does not see the database's folder {self.database.folder}: "
+                "give a PostgreSQL server instead, SWEEPER_STORAGE=postgresql://…"
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +87,15 @@ class Keeper:
         return Report(socket.gethostname(), self._pid, self._status, self._problem)
 
     def log(self, start: int) -> bytes:
-        """What the driver has printed from a byte on; at most 1 MiB."""
+        """What the driver has printed from a byte on; at most 1 MiB. Raises LaunchError where it is not to be seen."""
+        if (obstacle := self._order.obstacle()) is not None:
+            raise LaunchError(obstacle)
         return piece(self._order.folder.folder, start)
 
     def _keep(self) -> None:
         # The driver is tied to this thread, which lasts as long as it does.
-        if not self._order.folder.is_seen or not Path(self._order.cwd).is_dir():
-            self._problem = f"this node does not see {self._order.folder.folder}, or not {self._order.cwd}"
-        else:
+        self._problem = self._order.obstacle()
+        if self._problem is None:
             self._drive()
         time.sleep(_LINGER_S)
         self._leave()

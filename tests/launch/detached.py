@@ -1,7 +1,8 @@
 """A detached sweep whose driver's node is killed: `python -m tests.launch.detached FOLDER` prints a line of JSON.
 
 The driver begins on one of two nodes, which both run a trial. Its node dies in the middle; what drives on, on another
-node, adopts the other node's trial. Somebody is attached all the while, and reads the driver's log.
+node, adopts the other node's trial. The third trial is stopped with the sweep. Somebody is attached all the while, and
+somebody who does not see the sweep's folder reads the driver's log.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def play(folder: Path, made: Any) -> dict[str, Any]:
-    (folder / "app.py").write_text(APP)
+    (folder / "app.py").write_text(APP.replace('"go-on"', 'f"go-on-{cfg.x}"'))
     (folder / "near.py").write_text(NEAR)
     url = f"sqlite:///{folder}/sweeper.db"
     environment = os.environ | {
@@ -45,21 +47,28 @@ def play(folder: Path, made: Any) -> dict[str, Any]:
         "SERVICE_API_KEY": SECRET,
     }
     words = [
-        *("near.py", "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid", "+x=1,2"),
-        *(f"+folder={folder}", f"hydra.sweeper.ray.address={made.address}"),
+        *("near.py", "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid", "+x=1,2,3"),
+        *(f"+folder={folder}", f"hydra.sweeper.ray.address={made.address}", f"hydra.sweep.dir={folder}/sweep"),
     ]
     sent = subprocess.run(
         [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if sent.returncode:
         return {"sent": sent.returncode, "said": sent.stderr}
-    looking = {verb[0]: sweeper(folder, environment, *verb) for verb in (("attach", "app"), ("logs", "-f", "app"))}
-    while sum(path.read_text() == "0 1 " for path in folder.glob("epochs-*")) < 2:
-        time.sleep(0.05)
+    looking = {
+        "attach": sweeper(folder, environment, "attach", "app"),
+        "logs": sweeper(folder, environment, "logs", "-f", "app", hidden=folder / "sweep"),
+    }
+    wait(lambda: len(waiting(folder)) == 2)
     driver = psutil.Process(int(re.findall(r"driven by process (\d+)", sent.stderr)[0]))
     has_lost_a_node = kill_what_is_around(driver, made)
     psutil.wait_procs([driver])  # it goes down with what was around it
-    (folder / "go-on").touch()
+    begun = waiting(folder)
+    for path in begun:
+        (folder / path.name.replace("epochs", "go-on")).touch()
+    wait(lambda: bool(waiting(folder) - begun) and all(path.read_text().endswith("2 3 ") for path in begun))
+    stop = sweeper(folder, environment, "stop", "--now", "app")
+    stopped = stop.communicate()[0]
     shown = {verb: process.communicate()[0] for verb, process in looking.items()}
     history = History(url)
     runs = [run for trial in history.trials("app") for run in history.runs("app", trial.number)]
@@ -69,6 +78,7 @@ def play(folder: Path, made: Any) -> dict[str, Any]:
         "has_lost_a_node": has_lost_a_node,
         "status": looking["attach"].returncode,
         "shown": shown,
+        "stopped": [stop.returncode, stopped],
         "epochs": sorted(path.read_text() for path in folder.glob("epochs-*")),
         "runs": sorted((run.attempt, run.state, str(run.failure)) for run in runs),
         "sweeps": [sweep.outcome for sweep in history.sweeps("app")],
@@ -87,8 +97,23 @@ def kill_what_is_around(driver: psutil.Process, made: Any) -> bool:
     return False
 
 
-def sweeper(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
+def waiting(folder: Path) -> set[Path]:
+    """What trials write that are in the middle, or were when their node died."""
+    return {path for path in folder.glob("epochs-*") if path.read_text().endswith("0 1 ")}
+
+
+def wait(until: Callable[[], bool]) -> None:
+    while not until():
+        time.sleep(0.05)
+
+
+def sweeper(
+    folder: Path, environment: dict[str, str], *words: str, hidden: Path | None = None
+) -> subprocess.Popen[str]:
+    """The command line, for which the folder `hidden` is empty."""
     command = [sys.executable, "-m", "sweeper.cli", *words]
+    if hidden is not None:
+        command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *command]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
