@@ -8,8 +8,10 @@ Times are seconds since the epoch, UTC.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from optuna.trial import TrialState
 
@@ -127,9 +129,70 @@ class Measured:
     step: int
     metrics: Mapping[str, float]
 
-    def __reduce__(self) -> tuple[type[Measured], tuple[object, ...]]:
-        """There are many of them, and what dataclasses do of themselves takes three times as long."""
-        return Measured, (self.run, self.seq, self.time, self.step, self.metrics)
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What several calls of `sweeper.log` with the same names have brought, in order."""
+
+    names: tuple[str, ...]
+    seqs: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)  # of all names in turn, call by call
+
+
+@dataclass(frozen=True)
+class Logged:
+    """`Measured` events that follow each other, as the lines that the journal has of them.
+
+    There are many, and three processes between the trial and the record, none of which needs to read them.
+    """
+
+    run: str
+    count: int
+    lines: bytes
+
+    def __reduce__(self) -> tuple[type[Logged], tuple[object, ...]]:
+        return Logged, (self.run, self.count, self.lines)  # without what was read of it
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The points, one series for each set of names."""
+        found: dict[tuple[str, ...], Series] = {}
+        for row in json.loads(b"[" + self.lines[:-1].replace(b"\n", b",") + b"]"):
+            metrics = row["metrics"]
+            names = tuple(metrics)
+            series = found.get(names)
+            if series is None:
+                series = found[names] = Series(names)
+            series.seqs.append(row["seq"])
+            series.times.append(row["time"])
+            series.steps.append(row["step"])
+            series.values.extend(metrics.values())
+        return tuple(found.values())
+
+    def latest(self) -> Measured:
+        """The last event, with the last value of every name."""
+        metrics: dict[str, float] = {}
+        ordered = sorted(self.series, key=lambda series: series.seqs[-1])
+        for series in ordered:
+            metrics.update(zip(series.names, series.values[-len(series.names) :], strict=True))
+        last = ordered[-1]
+        return Measured(self.run, last.seqs[-1], last.times[-1], last.steps[-1], metrics)
+
+    @property
+    def seq(self) -> int:
+        """Of the last event."""
+        return self.latest().seq
+
+    @property
+    def time(self) -> float:
+        """Of the last event."""
+        return self.latest().time
+
+    def behind(self, count: int) -> Logged:
+        """Without so many of the first."""
+        return Logged(self.run, self.count - count, self.lines.split(b"\n", count)[count])
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,4 +307,22 @@ class Answer:
     text: str
 
 
-Event = Started | Captured | Measured | Reported | Looked | Saved | Used | Metered | Ended
+Event = Started | Captured | Measured | Logged | Reported | Looked | Saved | Used | Metered | Ended
+
+
+def lines_of(events: Iterable[Event]) -> int:
+    """How many lines of a journal these are."""
+    return sum(event.count if isinstance(event, Logged) else 1 for event in events)
+
+
+def behind(events: Sequence[Event], lines: int) -> list[Event]:
+    """What follows the first so many lines."""
+    left: list[Event] = []
+    for event in events:
+        size = event.count if isinstance(event, Logged) else 1
+        if lines <= 0:
+            left.append(event)
+        elif isinstance(event, Logged) and lines < size:
+            left.append(event.behind(lines))
+        lines -= size
+    return left

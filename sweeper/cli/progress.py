@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.trial import Ended, Event, Measured, Reported, TrialSpec
+from sweeper.trial import Ended, Event, Logged, Measured, Reported, TrialSpec
 
 _WINDOW = 100  # ended trials from which the speed is taken: it follows a sweep that becomes slower
 _FAILURES = 3  # recent ones that are kept
@@ -81,6 +81,8 @@ class Progress:
         running = self.running.get(spec.run)
         if running is None:
             return
+        if isinstance(event, Logged):
+            event = event.latest()
         if isinstance(event, Measured):
             running.step = event.step
             running.metrics.update(event.metrics)

@@ -1,8 +1,8 @@
 """What runs on the node: a host, spoken to over Ray, that goes on while nobody listens.
 
-A trial's events are numbered from 0, and whoever listens names the first that it lacks. What was heard is forgotten;
-where too much has gathered, it is read from the trial's journal instead. So a reply that is lost costs nothing, and a
-driver that takes the place of a dead one hears everything.
+A trial's events are numbered from 0, as the lines of its journal are, and whoever listens names the first that it
+lacks. What was heard is forgotten; where too much has gathered, it is read from the trial's journal instead. So a reply
+that is lost costs nothing, and a driver that takes the place of a dead one hears everything.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sweeper.provenance.store import open_store
 from sweeper.run.app import App
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
-from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec, behind, lines_of
 
 GRACE_S = 3.0  # between SIGTERM and SIGKILL, where a driver ends a trial for good
 _ABANDONED_S = 1800.0  # without a sign of a driver, and without a trial
@@ -104,13 +104,13 @@ class SlotActor:
         """The running trial's events from number `heard` on, as soon as there are any; none after `patience_s`."""
         self._heard_at = time.monotonic()
         self._forget(heard)
-        if heard == self._first + len(self._events):
+        if heard == self._first + lines_of(self._events):
             try:
                 await asyncio.wait_for(self._grown.wait(), patience_s)
             except TimeoutError:
                 return ()
         self._grown.clear()
-        return (*self._from_journal(heard), *self._events[max(0, heard - self._first) :])
+        return (*self._from_journal(heard), *behind(self._events, heard - self._first))
 
     async def holds(self) -> TrialSpec | None:
         """The trial whose end nobody has heard yet; without its payload."""
@@ -156,14 +156,14 @@ class SlotActor:
     async def _listen(self, batches: AsyncIterator[tuple[Event, ...]]) -> None:
         async for events in batches:
             self._events += events
-            if len(self._events) > _MOST_KEPT and not isinstance(events[-1], Ended):
-                self._first += len(self._events)
+            if lines_of(self._events) > _MOST_KEPT and not isinstance(events[-1], Ended):
+                self._first += lines_of(self._events)
                 self._events = []
             self._grown.set()
 
     def _forget(self, heard: int) -> None:
         if heard > self._first:
-            del self._events[: heard - self._first]
+            self._events = behind(self._events, heard - self._first)
             self._first = heard
 
     def _from_journal(self, heard: int) -> list[Event]:

@@ -17,7 +17,7 @@ from sweeper.launch.parcel import Parcel
 from sweeper.launch.travel import Travel
 from sweeper.run.app import App
 from sweeper.run.journal import so_far
-from sweeper.trial import Ended, Event, Failure, Isolation, Resources, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Isolation, Resources, TrialSpec, lines_of
 
 NAMESPACE = "sweeper"
 LEASE_S = 60.0  # a slot that is silent for so long is given up
@@ -200,7 +200,7 @@ class RaySlot:
                 self._arrived = await self._actor.ready.remote()
             while True:
                 events: tuple[Event, ...] = await asyncio.wait_for(_result(call), self._placement.lease_s)
-                heard += len(events)
+                heard += lines_of(events)
                 if events:
                     yield await self._with_files(events)
                     if isinstance(end := events[-1], Ended):

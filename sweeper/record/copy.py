@@ -11,7 +11,7 @@ from sweeper.errors import StorageError
 from sweeper.record import tables
 from sweeper.record.database import Database, open_database, said_plainly
 from sweeper.record.failure import is_refusal, reason
-from sweeper.record.points import write_points
+from sweeper.record.points import curves_of, write_points
 from sweeper.record.schema import check_current
 
 _OPTUNAS = optuna.storages._rdb.models.BaseModel.metadata
@@ -68,7 +68,7 @@ def _copy(source: Connection, target: Connection, table: Table, database: Databa
     for rows in found.partitions():
         try:
             if table is tables.metrics:
-                write_points(target, [tuple(row) for row in rows])
+                write_points(target, curves_of(rows))
             else:
                 target.execute(insert(table), [dict(row._mapping) for row in rows])
         except Exception as error:

@@ -24,6 +24,7 @@ from sweeper.trial import (
     Captured,
     Ended,
     Event,
+    Logged,
     Looked,
     Measured,
     Metered,
@@ -254,6 +255,8 @@ def _leave(batch: Batch, run_id: int, event: Event) -> None:
             part.captured(run_id, event.seq, _capture(event))
         case Measured():
             part.measured(run_id, event.step, event.metrics, event.time, event.seq)
+        case Logged():
+            part.logged(run_id, event)
         case Reported():
             part.measured(run_id, event.step, {OBJECTIVE: event.value}, event.time, event.seq)
         case Looked():

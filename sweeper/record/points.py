@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
 
 from sweeper.record.statement import raw, upsert
 from sweeper.record.tables import metrics
 
-Point = tuple[int, str, int, float | None, float, int]  # in the order of the table's columns
-
-_COLUMNS = ", ".join(column.name for column in metrics.columns)
+_NAMES = [column.name for column in metrics.columns]
+_COLUMNS = ", ".join(_NAMES)
 _ON_SQLITE = str(
     upsert("sqlite", metrics, "value", "time", "seq", later="seq").compile(dialect=sqlite.dialect(paramstyle="qmark"))
 )
@@ -24,54 +29,133 @@ CREATE TEMP TABLE IF NOT EXISTS sweeper_arrivals
 """
 _LEAVE = "TRUNCATE sweeper_arrivals"
 _CHUNK = 20_000  # as many as PostgreSQL sorts in memory
-_COPY = f"COPY sweeper_metrics ({_COLUMNS}) FROM STDIN"
-_COPY_ARRIVALS = f"COPY sweeper_arrivals ({_COLUMNS}) FROM STDIN"
+_COPY = f"COPY sweeper_metrics ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_COPY_ARRIVALS = f"COPY sweeper_arrivals ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _MERGE = f"""
 INSERT INTO sweeper_metrics AS known ({_COLUMNS})
 SELECT DISTINCT ON (run_id, name, step) {_COLUMNS} FROM sweeper_arrivals ORDER BY run_id, name, step, seq DESC
 ON CONFLICT (run_id, name, step) DO UPDATE
 SET value = excluded.value, time = excluded.time, seq = excluded.seq WHERE known.seq < excluded.seq
 """
+_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # https://www.postgresql.org/docs/current/sql-copy.html
+_END = b"\xff\xff"
+_NUMBERS = {"run_id": ">i8", "step": ">i8", "value": ">f8", "time": ">f8", "seq": ">i8"}
 
 
-def write_points(connection: Connection, points: Sequence[Point]) -> None:
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """New points of one name of one run, column by column."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    seqs: list[int] = field(default_factory=list)
+
+    def extend(
+        self, steps: Sequence[int], values: Sequence[float], times: Sequence[float], seqs: Sequence[int]
+    ) -> None:
+        self.steps.extend(steps)
+        self.values.extend(values)
+        self.times.extend(times)
+        self.seqs.extend(seqs)
+
+
+Curves = Mapping[tuple[int, str], Curve]  # by the run's id and the name
+
+
+def write_points(connection: Connection, curves: Curves) -> None:
     """Store points in the present transaction."""
-    if not points:
+    if not curves:
         return
     if connection.dialect.name == "sqlite":
-        raw(connection).executemany(_ON_SQLITE, points)
+        raw(connection).executemany(_ON_SQLITE, _rows(curves))  # it takes NaN for NULL by itself
         return
-    for start in range(0, len(points), _CHUNK):
-        _copy(raw(connection), "".join(map(_line, points[start : start + _CHUNK])))
+    for chunk in _chunks(curves):
+        _copy(raw(connection), chunk)
 
 
-def _copy(driver: Any, lines: str) -> None:
-    """Copy points into the table: 200,000 a second. Where one is known already, by way of a table of the session's
-    own, from which they are merged: 100,000 a second, where executemany makes 40,000.
+def curves_of(rows: Iterable[Sequence[Any]]) -> Curves:
+    """Rows of the table, as it has them."""
+    curves: defaultdict[tuple[int, str], Curve] = defaultdict(Curve)
+    for run_id, name, step, value, time, seq in rows:
+        curves[run_id, name].extend((step,), (math.nan if value is None else value,), (time,), (seq,))
+    return curves
+
+
+def _rows(curves: Curves) -> Iterator[tuple[object, ...]]:
+    """One after the other, in the order of the table's columns and of its key."""
+    ordered = sorted(curves.items(), key=lambda item: item[0])
+    return chain.from_iterable(
+        zip(repeat(run_id), repeat(name), curve.steps, curve.values, curve.times, curve.seqs)
+        for (run_id, name), curve in ordered
+    )
+
+
+def _copy(driver: Any, rows: bytes) -> None:
+    """Copy points into the table. Where one is known already, by way of a table of the session's own, from which they
+    are merged: that takes twice as long, and executemany five times.
     """
     try:
         with driver.transaction(), driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.write(lines)
+            copy.write(rows)
         return
     except driver.IntegrityError:
         pass
     with driver.cursor() as cursor:
         cursor.execute(_ARRIVALS)
         with cursor.copy(_COPY_ARRIVALS) as copy:
-            copy.write(lines)
+            copy.write(rows)
         cursor.execute(_MERGE)
         cursor.execute(_LEAVE)
 
 
-@functools.lru_cache(maxsize=4096)
-def _escaped(name: str) -> str:
-    for char, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-        name = name.replace(char, escape)
-    return name
+def _chunks(curves: Curves) -> Iterator[bytes]:
+    """The points in COPY's binary format."""
+    rows, count = [_BEGIN], 0
+    for (run_id, name), curve in sorted(curves.items(), key=lambda item: item[0]):
+        for start in range(0, len(curve.steps), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            given: dict[str, list[Any]] = {
+                "step": curve.steps,
+                "value": curve.values,
+                "time": curve.times,
+                "seq": curve.seqs,
+            }
+            columns = {name: np.array(column[part]) for name, column in given.items()}
+            rows += _tuples({"run_id": run_id, "name": name.encode()}, columns)
+            count += len(columns["step"])
+            if count >= _CHUNK:
+                yield b"".join([*rows, _END])
+                rows, count = [_BEGIN], 0
+    if count:
+        yield b"".join([*rows, _END])
 
 
-def _line(point: Point) -> str:
-    """A row of COPY's text format (https://www.postgresql.org/docs/current/sql-copy.html)."""
-    run_id, name, step, value, time, seq = point
-    stored = "\\N" if value is None else repr(value)
-    return f"{run_id}\t{_escaped(name)}\t{step}\t{stored}\t{time!r}\t{seq}\n"
+def _tuples(key: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
+    """Rows of one curve; NaN is NULL."""
+    is_nan = np.isnan(columns["value"])
+    for is_one, absent in ((~is_nan, None), (is_nan, "value")):
+        rows = np.empty(np.count_nonzero(is_one), _layout(len(key["name"]), absent))
+        rows["columns"] = len(_NAMES)
+        for name in _NAMES:
+            if name == absent:
+                rows[_bytes_of(name)] = -1
+            else:
+                rows[_bytes_of(name)] = rows.dtype[name].itemsize
+                rows[name] = key[name] if name in key else columns[name][is_one]
+        yield rows.tobytes()
+
+
+@functools.cache
+def _layout(name_bytes: int, absent: str | None) -> np.dtype[np.void]:
+    """How many columns there are, and each behind its length."""
+    fields = [("columns", ">i2")]
+    for name in _NAMES:
+        fields.append((_bytes_of(name), ">i4"))
+        if name != absent:
+            fields.append((name, _NUMBERS.get(name, f"S{name_bytes}")))
+    return np.dtype(fields)
+
+
+def _bytes_of(name: str) -> str:
+    return f"bytes of {name}"

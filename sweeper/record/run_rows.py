@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
-from sweeper.record.points import Point, write_points
+from sweeper.record.points import Curve, write_points
 from sweeper.record.statement import execute_all, insert_if_absent
 from sweeper.record.tables import environments, metrics, runs
-from sweeper.trial import Ended, Metered
+from sweeper.trial import Ended, Logged, Metered
 
 _NAME_LENGTH = 512
 _STEP_LIMIT = 2**63
@@ -50,7 +51,7 @@ class RunRows:
         self._environments: dict[str, dict[str, Any]] = {}
         self._ended: list[dict[str, Any]] = []
         self._metered: list[dict[str, Any]] = []
-        self._points: list[Point] = []
+        self._curves: dict[tuple[int, str], Curve] = defaultdict(Curve)
         self._last_steps: dict[int, int] = {}
 
     def want(self, run: str) -> None:
@@ -84,14 +85,22 @@ class RunRows:
 
     def measured(self, run_id: int, step: int, values: Mapping[str, float], time: float, seq: int) -> None:
         """Metrics at one step; a name or step that no table holds is brought to one that it does hold."""
-        step = max(-_STEP_LIMIT, min(step, _STEP_LIMIT - 1))
+        step = bounded_step(step)
         self._last_steps[run_id] = max(self._last_steps.get(run_id, step), step)
         self._add_points(run_id, step, values, time, seq)
 
+    def logged(self, run_id: int, event: Logged) -> None:
+        """The same for many at once."""
+        for series in event.series:
+            steps = list(map(bounded_step, series.steps))
+            self._last_steps[run_id] = max(self._last_steps.get(run_id, steps[0]), *steps)
+            for place, name in enumerate(series.names):
+                values = series.values[place :: len(series.names)]
+                self._curves[run_id, bounded_name(name)].extend(steps, values, series.times, series.seqs)
+
     def _add_points(self, run_id: int, step: int, values: Mapping[str, float], time: float, seq: int) -> None:
-        for name, given in values.items():
-            value = float(given)
-            self._points.append((run_id, bounded_name(name), step, value if value == value else None, time, seq))
+        for name, value in values.items():
+            self._curves[run_id, bounded_name(name)].extend((step,), (float(value),), (time,), (seq,))
 
     def last_step(self, run_id: int) -> int:
         """The greatest step of a run's points, in the database or in this transaction; 0 without points."""
@@ -104,7 +113,7 @@ class RunRows:
         self._flush_captured()
         execute_all(self.connection, _ENDED, self._ended)
         execute_all(self.connection, _METERED, self._metered)
-        write_points(self.connection, self._points)
+        write_points(self.connection, self._curves)
 
     def _flush_captured(self) -> None:
         for row in self._environments.values():
@@ -119,6 +128,11 @@ class RunRows:
 def bounded_name(name: str) -> str:
     """A name as the tables hold it."""
     return text(name)[:_NAME_LENGTH]
+
+
+def bounded_step(step: int) -> int:
+    """A step as the tables hold it."""
+    return step if -_STEP_LIMIT <= step < _STEP_LIMIT else max(-_STEP_LIMIT, min(step, _STEP_LIMIT - 1))
 
 
 def text(value: str) -> str:

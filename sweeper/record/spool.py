@@ -24,7 +24,7 @@ from sweeper.record.batch import Write
 from sweeper.record.change import Child, LateState, State
 from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded
 from sweeper.record.owner import OwnChild, OwnState
-from sweeper.trial import Ended, Event, Failure
+from sweeper.trial import Ended, Event, Failure, Logged
 
 _EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 _TABLES = {
@@ -173,6 +173,8 @@ def _plain(event: Event) -> dict[str, Any]:
     values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
     if isinstance(event, Ended):
         values["state"] = event.state.name
+    elif isinstance(event, Logged):
+        values["lines"] = event.lines.decode()
     return {"event": type(event).__name__} | values
 
 
@@ -181,5 +183,7 @@ def _event(row: dict[str, Any]) -> Event:
     if kind is Ended:
         row["state"] = TrialState[row["state"]]
         row["failure"] = None if row["failure"] is None else Failure(row["failure"])
+    elif kind is Logged:
+        row["lines"] = row["lines"].encode()
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     return kind(**fields)

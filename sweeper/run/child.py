@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import math
 import os
 import pickle
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from sweeper.run import job
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.execute import end_before_start, execute
 from sweeper.run.journal import encode
+from sweeper.run.message import LINGER_S
 from sweeper.run.process import die_with
 from sweeper.trial import Ended, Event, Reported, TrialSpec
 
@@ -32,7 +35,7 @@ _FAREWELL_S = 5.0  # how long the last word may take to a parent that does not l
 class Ties:
     """What ties a trial's process to its parent."""
 
-    bell: socket.socket  # "." and "!" say that the journal has grown, "=" brings the end itself; answers come back
+    bell: socket.socket  # as `Bell` has it; answers come back
     stacks: BinaryIO  # where every thread was when a signal ended the process
     parent: int
 
@@ -63,9 +66,7 @@ def main(bell: int, payload: int, stacks: int, parent: int) -> None:
 
 
 def _run(spec: TrialSpec, load: Callable[[], LoadedApp], template: job.Template | None, bell: socket.socket) -> None:
-    def ring(event: Event) -> None:
-        _ring(bell, event)
-
+    ring = Bell(bell).ring
     try:
         app = load()
     except BaseException as error:
@@ -113,17 +114,28 @@ def _log_to(path: Path) -> None:
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def _ring(bell: socket.socket, event: Event) -> None:
-    """Say that the journal has grown, and whether somebody waits for it; a full pipe has said it already.
+class Bell:
+    """Says to the parent that the journal has grown.
 
-    The end is sent itself: it must arrive where the disk has no room for it.
+    "." means that nobody waits, and holds for whatever is written in the next 0.02 s as well; "!" means that somebody
+    waits; "=" brings the end itself, which must arrive where the disk has no room for it. A full pipe has said it.
     """
-    with contextlib.suppress(OSError):
-        if isinstance(event, Ended):
-            bell.settimeout(_FAREWELL_S)
-            bell.sendall(b"=" + encode(event))
-        else:
-            bell.send(b"!" if isinstance(event, Reported) else b".", socket.MSG_DONTWAIT)
+
+    def __init__(self, parent: socket.socket) -> None:
+        self._parent = parent
+        self._rung_at = -math.inf
+
+    def ring(self, event: Event) -> None:
+        """The journal has grown by this event."""
+        with contextlib.suppress(OSError):
+            if isinstance(event, Ended):
+                self._parent.settimeout(_FAREWELL_S)
+                self._parent.sendall(b"=" + encode(event))
+            elif isinstance(event, Reported):
+                self._parent.send(b"!", socket.MSG_DONTWAIT)
+            elif (now := time.monotonic()) - self._rung_at >= LINGER_S:
+                self._rung_at = now
+                self._parent.send(b".", socket.MSG_DONTWAIT)
 
 
 def _judgement(bell: socket.socket, step: int) -> bool:

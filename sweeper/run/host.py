@@ -18,7 +18,7 @@ from sweeper.run.fence import SUPERSEDED, Fence
 from sweeper.run.journal import seal, so_far
 from sweeper.run.message import Answer, Heard, Ready, Stop
 from sweeper.run.process import MARKER, kill_leftovers, kill_marked, marker
-from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec, lines_of
 
 
 class Host:
@@ -87,7 +87,7 @@ class Host:
             while True:
                 message = await self._receive()
                 if isinstance(message, Heard):
-                    heard += len(message.events)
+                    heard += lines_of(message.events)
                     yield message.events
                     if isinstance(message.events[-1], Ended):
                         return

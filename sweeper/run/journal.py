@@ -12,6 +12,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,11 +20,12 @@ from typing import Any, get_args
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Ended, Event, Failure, Measured, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Logged, Measured, TrialSpec
 
 ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
 _KINDS: Mapping[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+_MEASURED = re.compile(rb'(?:\{"event":"measured".*\n)+')
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _FIELDS = {kind: tuple(f.name for f in dataclasses.fields(kind) if f.name != "run") for kind in _KINDS.values()}
 
@@ -75,15 +77,31 @@ class JournalReader:
 
     def read(self) -> list[Event]:
         """The events written since the last call; none where the file does not exist yet."""
+        return self._decoded(self._new())
+
+    def read_on(self) -> list[Event]:
+        """The same for whoever passes them on: measurements stay together, as they are."""
+        text, start, events = self._new(), 0, list[Event]()
+        for found in _MEASURED.finditer(text):
+            events += self._decoded(text[start : found.start()])
+            events.append(Logged(self._run, found[0].count(b"\n"), found[0]))
+            start = found.end()
+        return events + self._decoded(text[start:])
+
+    def _new(self) -> bytes:
+        """The lines written since the last call; one that is torn comes once it is whole."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 text = file.read()
         except FileNotFoundError:
-            return []
+            return b""
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [decode(line, self._run) for line in whole.splitlines()]
+        return whole
+
+    def _decoded(self, text: bytes) -> list[Event]:
+        return [decode(line, self._run) for line in text.splitlines()]
 
 
 def written(spec: TrialSpec) -> list[Event]:

@@ -1,10 +1,12 @@
-"""What a zygote and its host say to each other, besides the app and the specs of trials."""
+"""What a zygote and its host say to each other, besides the app and the specs of trials; how a trial rings its bell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from sweeper.trial import Event, Failure
+
+LINGER_S = 0.02  # a ring speaks for all that is written so long after it: its hearer reads no earlier
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,13 @@ from sweeper.run.cost import filled, insisted
 from sweeper.run.fence import SUPERSEDED, Fence
 from sweeper.run.journal import Journal, JournalReader, decode, journal_path, seal
 from sweeper.run.memory import Kills
-from sweeper.run.message import Answer, Heard, Stop
+from sweeper.run.message import LINGER_S, Answer, Heard, Stop
 from sweeper.run.meter import Meter
 from sweeper.run.patience import Patience
 from sweeper.run.process import kill_children, signal_group
 from sweeper.run.telemetry import Telemetry
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
-_LINGER_S = 0.02  # how long points that nobody waits for may gather before they are sent together
 _INTERVAL_S = 0.2  # between two such sendings: each costs its three processes and the database milliseconds
 _LOOK_EVERY_S = 1.0  # at the fence
 _LONGEST_SIGN = 65536  # bytes taken from the bell at once
@@ -55,8 +54,9 @@ class Supervision:
         self._has_ended = False  # the end that the trial wrote itself is forwarded
         self._last_word = b""  # the end as the trial sent it, besides writing it
         self._stop: Stop | None = None
+        self._rung_at = -math.inf  # when it was last heard that the journal grows
         self._send_at = math.inf  # when the points that have gathered are sent on
-        self._sent_at = -math.inf  # when that was last done
+        self._sent_at = -math.inf  # when something was last sent
         self._kill_at = math.inf
         self._patience = Patience(spec.limits, log_path(spec))
         self._fence = Fence(spec.trial_folder or spec.folder, spec.attempt)
@@ -119,7 +119,10 @@ class Supervision:
             if not self._fence.is_open():
                 self._obey(Stop(Failure.LOST, SUPERSEDED, 0.0))
         if now >= self._send_at:
+            self._send_at = math.inf
             self._forward()
+            if now < self._rung_at + LINGER_S:
+                self._forward_soon()  # that ring speaks for later points as well
         if now >= self._kill_at:
             self._kill_at = math.inf
             signal_group(self._pid, signal.SIGKILL)
@@ -151,10 +154,11 @@ class Supervision:
         self._patience.renew()
         if self._last_word or b"=" in sign:
             self._last_word += sign if self._last_word else sign[sign.index(b"=") :]
+        if b"." in sign:
+            self._rung_at = time.monotonic()
+            self._forward_soon()
         if b"!" in sign or self._last_word:
             self._forward()
-        else:
-            self._forward_soon()
 
     def _measure(self) -> None:
         """Note what the run uses of its cards. Nobody waits for that, and the trial says nothing by it."""
@@ -170,11 +174,10 @@ class Supervision:
     def _forward_soon(self) -> None:
         """Nobody waits for what has come: let more of it gather."""
         if self._send_at == math.inf:
-            self._send_at = max(time.monotonic() + _LINGER_S, self._sent_at + _INTERVAL_S)
+            self._send_at = max(self._rung_at + LINGER_S, self._sent_at + _INTERVAL_S)
 
     def _forward(self) -> None:
-        self._send_at = math.inf
-        events = self._reader.read()
+        events = self._reader.read_on()
         if not events:
             return
         if any(isinstance(event, Started) for event in events):
@@ -218,7 +221,7 @@ class Supervision:
             with contextlib.suppress(OSError):
                 spec = self._spec
                 collect_after_crash(spec.run, spec.folder, spec.artifacts, spec.collect)
-        events = self._reader.read()
+        events = self._reader.read_on()
         if not self._has_ended and not (events and isinstance(events[-1], Ended)):
             own = self._last_word[1:]
             said = decode(own, self._spec.run) if own.endswith(b"\n") else None

@@ -6,6 +6,7 @@ from optuna.trial import TrialState, create_trial
 from sweeper.cli.progress import Best, Progress
 from sweeper.trial import Failure
 from tests.cli.events import complete, failed, measured, pruned, reported, spec
+from tests.events import together
 
 
 def progress(directions: tuple[str, ...] = ("maximize",), target: int | None = 10) -> Progress:
@@ -68,6 +69,8 @@ def test_the_last_that_a_trial_said() -> None:
     shown.heard(trial, reported(trial, 2, 0.8))
     (running,) = shown.running.values()
     assert (running.step, running.metrics, running.reported) == (2, {"loss": 0.5, "lr": 0.1}, 0.8)
+    shown.heard(trial, together([measured(trial, 3, lr=0.2), measured(trial, 4, acc=0.9), measured(trial, 5, acc=1.0)]))
+    assert (running.step, running.metrics) == (5, {"loss": 0.5, "lr": 0.2, "acc": 1.0})
 
 
 def test_a_new_attempt_takes_the_place_of_the_old() -> None:

@@ -21,6 +21,7 @@ from sweeper.run.app import Task
 from sweeper.run.journal import JournalReader, journal_path
 from sweeper.trial import Captured, Ended, Event, Failure, Measured, Reported, Started, TrialSpec
 from tests.contracts.ends import OF_A_PROCESS, OF_ANY_TASK, End
+from tests.events import apart
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -63,7 +64,7 @@ def run_all(launcher: Launcher, specs: list[TrialSpec], prune_at: int | None = N
             for spec in specs:
                 events: list[Event] = []
                 async for batch in slot.run(spec):
-                    events += batch
+                    events += apart(batch)
                     for event in batch:
                         if isinstance(event, Reported):
                             await slot.answer(event.step, prune_at is not None and event.step >= prune_at)

@@ -29,6 +29,7 @@ from sweeper.run.fence import Fence
 from sweeper.run.journal import JournalReader, journal_path
 from sweeper.share.claim import Applicant
 from sweeper.trial import Ended, Event, Resources, Started, TrialSpec
+from tests.events import apart
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -84,7 +85,7 @@ class Trial:
 
     async def _listen(self, batches: AsyncIterator[tuple[Event, ...]]) -> Ended:
         async for batch in batches:
-            self.events += batch
+            self.events += apart(batch)
             if len(self.events) > 3:
                 self._started.set()
         last = self.events[-1]

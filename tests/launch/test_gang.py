@@ -16,6 +16,7 @@ from sweeper.launch.gang import Gang
 from sweeper.run.app import App, Task
 from sweeper.run.host import Host
 from sweeper.trial import Ended, Event, Failure, TrialSpec
+from tests.events import apart
 from tests.gpu_bench import tasks
 from tests.spec import spec_for
 
@@ -50,7 +51,7 @@ def run(task: Task, spec: TrialSpec, size: int) -> tuple[list[Event], list[Node]
 
     async def main() -> list[Event]:
         gang = Gang(nodes)  # type: ignore[arg-type]
-        return [event async for batch in gang.run(spec) for event in batch]
+        return [event async for batch in gang.run(spec) for event in apart(batch)]
 
     try:
         return asyncio.run(main()), nodes

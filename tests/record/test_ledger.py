@@ -18,6 +18,7 @@ from sweeper.errors import NotFound, StorageError
 from sweeper.record import Code, Record, Storage
 from sweeper.record.tables import code, environments, metrics, runs, sweeps
 from sweeper.trial import Captured, Ended, Failure, Measured, Metered, Started
+from tests.events import together
 from tests.record.rows import rows
 from tests.record.samples import LIFE, make_spec, make_sweep
 
@@ -184,6 +185,44 @@ def test_names_of_every_kind_come_back(storage: Storage, record: Record) -> None
     record.run_opened("s" * 32, make_spec()).result()
     record.heard([Measured("a" * 32, 0, 1.0, 0, dict.fromkeys(names, 0.5))]).result()
     assert {row["name"] for row in rows(storage, metrics)} == set(names)
+
+
+def test_points_that_came_together_are_stored_as_they_were_logged(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    events = [
+        Measured("a" * 32, 3, 1.25, -(2**63), {"loss": math.nan, "acc": math.inf}),
+        Measured("a" * 32, 4, 2.5, 2**63 - 1, {"loss": 0.1, "acc": -math.inf}),
+        Measured("a" * 32, 5, 3.0, 7, {'tab\t, "quote" ∞': 5e-324}),
+        Measured("a" * 32, 6, 4.0, -(2**63), {"acc": 1.0}),
+    ]
+    expected = [
+        ("acc", -(2**63), 1.0, 4.0, 6),
+        ("acc", 2**63 - 1, -math.inf, 2.5, 4),
+        ("loss", -(2**63), None, 1.25, 3),
+        ("loss", 2**63 - 1, 0.1, 2.5, 4),
+        ('tab\t, "quote" ∞', 7, 5e-324, 3.0, 5),
+    ]
+
+    def stored() -> list[tuple[object, ...]]:
+        return [tuple(row[name] for name in ("name", "step", "value", "time", "seq")) for row in rows(storage, metrics)]
+
+    record.heard([together(events)]).result()
+    assert stored() == expected
+    record.heard([together(events[:2]), Measured("a" * 32, 2, 9.0, 7, {'tab\t, "quote" ∞': 1.0})]).result()
+    assert stored() == expected
+    record.heard([together([Measured("a" * 32, 8, 5.0, 2**63 - 1, {"loss": math.nan, "new": 2.0})])]).result()
+    expected[3] = ("loss", 2**63 - 1, None, 5.0, 8)
+    assert stored() == [*expected[:4], ("new", 2**63 - 1, 2.0, 5.0, 8), expected[4]]
+
+
+def test_more_points_than_go_to_the_server_at_once(storage: Storage, record: Record) -> None:
+    record.run_opened("s" * 32, make_spec()).result()
+    events = [Measured("a" * 32, n, 1.0, n, {"loss": math.nan if n % 7 == 0 else n / 2}) for n in range(45_000)]
+    record.heard([together(events)]).result()
+    record.heard([together(events[30_000:]), *LIFE]).result()
+    found = {row["step"]: row["value"] for row in rows(storage, metrics) if row["name"] == "loss"}
+    assert len(found) == 45_001  # with the one of LIFE
+    assert all(found[n] == (None if n % 7 == 0 else n / 2) for n in range(1, 45_000))
 
 
 def test_points_that_are_partly_known_are_merged(storage: Storage, record: Record) -> None:

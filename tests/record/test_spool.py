@@ -17,7 +17,7 @@ from sweeper.record.change import Child, LateState, NewTrial, State, StudyAttr
 from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded
 from sweeper.record.owner import OwnChild, OwnState
 from sweeper.record.spool import Spool, decode, encode, taken_in
-from sweeper.trial import Captured, Ended, Failure, Measured, Reported, Started
+from sweeper.trial import Captured, Ended, Failure, Logged, Measured, Reported, Started
 
 NUMBERS = st.floats() | st.integers(-(2**53), 2**53)
 TEXTS = st.text(max_size=8)
@@ -41,6 +41,7 @@ EVENTS = st.one_of(
         NUMBERS,
     ),
     st.builds(Measured, RUNS, SEQS, TIMES, SEQS, st.dictionaries(TEXTS, NUMBERS, max_size=3)),
+    st.builds(Logged, RUNS, st.integers(1, 9), TEXTS.map(str.encode)),
     st.builds(Reported, RUNS, SEQS, TIMES, SEQS, NUMBERS),
     st.builds(
         Ended,

@@ -262,6 +262,15 @@ def waits(cfg):
     time.sleep(600)
 
 
+def logs_and_waits(cfg):
+    """Many points within one ring of the bell, and no sign of life after them."""
+    for step in range(500):
+        sweeper.log({"loss": step / 2}, step)
+    while not Path(cfg.signal).exists():
+        time.sleep(0.01)
+    return 0.0
+
+
 LEAKED = "import time; time.sleep(600)"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from sweeper.run.app import App, Task
 from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
 from sweeper.run.process import MARKER, kill_leftovers, marker
-from sweeper.trial import Captured, Ended, Event, Failure, Isolation, Measured, TrialSpec
+from sweeper.trial import Captured, Ended, Event, Failure, Isolation, Limits, Measured, TrialSpec
 from tests.contracts.ends import End
 from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
+from tests.events import apart
 from tests.run import apps, threaded
 from tests.spec import spec_for
 
@@ -175,6 +177,25 @@ def test_what_a_dead_slot_left_is_gone_once_another_begins(tmp_path: Path) -> No
     assert ours.poll() is None
     ours.kill()
     ours.wait()
+
+
+def test_all_points_are_heard_while_the_trial_goes_on(tmp_path: Path) -> None:
+    spec = dataclasses.replace(spec_for(tmp_path, {"signal": str(tmp_path / "go-on")}), limits=Limits(timeout_s=60.0))
+    launcher = HostLauncher(apps.logs_and_waits, Isolation.PROCESS)
+
+    async def main() -> list[Event]:
+        heard: list[Event] = []
+        async for events in launcher.host.run(spec):
+            heard += apart(events)
+            if isinstance(heard[-1], Measured) and heard[-1].step == 499:
+                (tmp_path / "go-on").touch()
+        return heard
+
+    with launcher:
+        heard = launcher.drive(main())
+
+    assert [event.step for event in heard if isinstance(event, Measured)] == list(range(500))
+    assert isinstance(heard[-1], Ended) and heard[-1].state == TrialState.COMPLETE
 
 
 def test_a_disk_that_takes_nothing_more_loses_points_but_no_end(tmp_path: Path) -> None:

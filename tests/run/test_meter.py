@@ -19,6 +19,7 @@ from sweeper.run.host import Host
 from sweeper.run.journal import JournalReader, journal_path
 from sweeper.run.process import MARKER
 from sweeper.trial import Ended, Event, Metered, Resources, Started, TrialSpec
+from tests.events import apart
 from tests.gpu_bench import GIB, Bench, Card, tasks
 from tests.spec import spec_for
 
@@ -34,7 +35,7 @@ async def run(task: Task, spec: TrialSpec, environment: dict[str, str]) -> Async
     host = Host(App.of(task, Callbacks()), environment)
     try:
         async for batch in host.run(spec):
-            for event in batch:
+            for event in apart(batch):
                 yield event
     finally:
         host.close()
