@@ -127,15 +127,19 @@ class Bell:
 
     def ring(self, event: Event) -> None:
         """The journal has grown by this event."""
-        with contextlib.suppress(OSError):
-            if isinstance(event, Ended):
+        if isinstance(event, Ended):
+            with contextlib.suppress(OSError):
                 self._parent.settimeout(_FAREWELL_S)
                 self._parent.sendall(b"=" + encode(event))
-            elif isinstance(event, Reported):
-                self._parent.send(b"!", socket.MSG_DONTWAIT)
-            elif (now := time.monotonic()) - self._rung_at >= LINGER_S:
-                self._rung_at = now
-                self._parent.send(b".", socket.MSG_DONTWAIT)
+        elif isinstance(event, Reported):
+            self._send(b"!")
+        elif (now := time.monotonic()) - self._rung_at >= LINGER_S:
+            self._rung_at = now
+            self._send(b".")
+
+    def _send(self, sign: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._parent.send(sign, socket.MSG_DONTWAIT)
 
 
 def _judgement(bell: socket.socket, step: int) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import json
+import math
 import os
 import re
 import time
@@ -156,16 +158,27 @@ def _end(events: list[Event], run: str, seq: int, failure: Failure, error: str, 
 
 def encode(event: Event) -> bytes:
     """One line of JSON, newline included. NaN and infinities stand as Python's json writes them."""
-    if type(event) is Measured:  # training waits for it, and this takes half the time
+    if type(event) is Measured:  # training waits for it, and this takes a third of the time
+        metrics = ",".join(
+            [
+                f"{_quoted(name)}:{value!r}" if -math.inf < value < math.inf else f"{_quoted(name)}:{_json(value)}"
+                for name, value in event.metrics.items()
+            ]
+        )
         return (
             f'{{"event":"measured","seq":{event.seq},"time":{event.time!r},"step":{event.step},'
-            f'"metrics":{_json(event.metrics)}}}\n'.encode()
+            f'"metrics":{{{metrics}}}}}\n'.encode()
         )
     row: dict[str, Any] = {"event": type(event).__name__.lower()}
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)
         row[name] = value.name if isinstance(value, TrialState) else value
     return _json(row).encode() + b"\n"
+
+
+@functools.lru_cache(maxsize=4096)
+def _quoted(name: str) -> str:
+    return _json(name)
 
 
 def decode(line: bytes, run: str) -> Event:
