@@ -1,23 +1,19 @@
 """Every read: studies, trials with runs and metrics, the best of them; from any database of Optuna's."""
 
 from sweeper.history.inventory import Inventory
+from sweeper.history.kept_rows import ArtifactRow, BlobUse, DataRow, HeldOut, Looks
 from sweeper.history.reader import History
 from sweeper.history.records import Record
 from sweeper.history.rows import (
     FINISHED,
     STATES,
-    ArtifactRow,
     AuditRow,
     BestRow,
-    BlobUse,
     CodeRow,
     CostRow,
     Curve,
-    DataRow,
     EnvironmentRow,
-    HeldOut,
     Hit,
-    Looks,
     RunRow,
     SpanRow,
     StudyRow,

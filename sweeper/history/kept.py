@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, func, inspect, select
 
 from sweeper.history import decode
+from sweeper.history.kept_rows import ArtifactRow, BlobUse, DataRow, HeldOut, Looks
 from sweeper.history.lookup import has_our_tables
-from sweeper.history.rows import ArtifactRow, BlobUse, DataRow, HeldOut, Looks
 from sweeper.record.tables import artifacts, data, metadata, runs, sweeps, test_metrics
 
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")

@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import NotFound
 from sweeper.history import audit, best, kept, label, lookup, origin, runs, search, spelling, studies, trials
 from sweeper.history.connection import check_schema, open_engine, reading, shown
+from sweeper.history.kept_rows import ArtifactRow, BlobUse, DataRow, HeldOut, Looks
 from sweeper.history.query import parse
 from sweeper.history.records import Record, records
 from sweeper.history.rows import (
-    ArtifactRow,
     AuditRow,
     BestRow,
-    BlobUse,
     CodeRow,
     CostRow,
     Curve,
-    DataRow,
     EnvironmentRow,
-    HeldOut,
     Hit,
-    Looks,
     RunRow,
     SpanRow,
     StudyRow,

@@ -1,25 +1,23 @@
-"""The entries of a record, as plain data; each knows what rows of ours it leaves."""
+"""The entries of a record about runs and their code, as plain data; each knows what rows of ours it leaves."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from sweeper.errors import LaunchError, NotFound, StorageError
-from sweeper.record.alive import clock
+from sweeper.errors import NotFound, StorageError
 from sweeper.record.batch import Batch, Blind
 from sweeper.record.kept_rows import KeptRows
-from sweeper.record.lease import LEASE_S, Holder, bury, holders, lost
+from sweeper.record.lease import lost
 from sweeper.record.optuna_rows import OptunaRows, studies, to_epoch, trials
 from sweeper.record.owner import check_not_gone
 from sweeper.record.run_rows import RunRows, json_text, text
 from sweeper.record.statement import compiled, insert_if_absent
-from sweeper.record.tables import OF_RUNS, code, runs, sweeps
+from sweeper.record.tables import OF_RUNS, code, runs
 from sweeper.trial import (
     Captured,
     Ended,
@@ -39,73 +37,6 @@ OBJECTIVE = "objective"  # the metric name of what `sweeper.report` brings
 _ATTEMPTS = select(runs.c.id, runs.c.attempt, runs.c.state, runs.c.created_at).where(
     runs.c.study == bindparam("study"), runs.c.number == bindparam("number")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SweepJoined(Blind):
-    """A sweep, with the columns of its row, and its lease; what dead drivers of its study had is ended."""
-
-    columns: Mapping[str, object]
-
-    def apply(self, batch: Batch) -> None:
-        connection, study = batch.connection, str(self.columns["study"])
-        of_study = select(studies.c.study_id).where(studies.c.study_name == study)
-        connection.execute(
-            of_study.with_for_update(key_share=True)
-        ).all()  # of two launches at once, one sees the other
-        alive, dead = holders(connection, study)
-        self.check([one for one in alive if one.sweep != self.columns["sweep"]], study)
-        bury(connection, dead)
-        statement = insert_if_absent(connection.dialect.name, sweeps, "id", key=("sweep",))
-        connection.execute(statement, {**self.columns, "lease_until": clock(connection) + LEASE_S})
-
-    def check(self, others: Sequence[Holder], study: str) -> None:
-        """Raise where this sweep must not begin beside those that others drive."""
-
-
-@dataclass(frozen=True, slots=True)
-class SweepOpened(SweepJoined):
-    """The same for a sweep that wants to be the only one of its study: LaunchError while another driver lives."""
-
-    def check(self, others: Sequence[Holder], study: str) -> None:
-        if others:
-            who = " and ".join(
-                f"{one.user}'s process {one.pid} on {one.host} since {_utc(one.started_at)}" for one in others
-            )
-            raise LaunchError(
-                f"the study {study} is being swept by {who}; wait for it, type `sweeper stop {study}`, join it with "
-                "hydra.sweeper.join=true, or give another hydra.sweeper.study_name"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class SweepEnded(Blind):
-    """A sweep's end."""
-
-    sweep: str
-    outcome: str
-    time: float
-
-    def apply(self, batch: Batch) -> None:
-        statement = update(sweeps).where(sweeps.c.sweep == self.sweep)
-        batch.connection.execute(statement, {"outcome": self.outcome, "ended_at": self.time})
-
-
-@dataclass(frozen=True, slots=True)
-class Extended(Blind):
-    """A new target for a sweep's study."""
-
-    sweep: str
-    n_trials: int
-
-    def apply(self, batch: Batch) -> None:
-        batch.connection.execute(update(sweeps).where(sweeps.c.sweep == self.sweep), {"n_trials": self.n_trials})
-
-
-def ended_sweeps(connection: Connection, study: str) -> list[tuple[str, str]]:
-    """The sweeps of a study that are over, however they ended, each with its folder."""
-    over = select(sweeps.c.sweep, sweeps.c.folder).where(sweeps.c.study == study, sweeps.c.ended_at.is_not(None))
-    return [(row.sweep, row.folder) for row in connection.execute(over)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +204,6 @@ def _leave(batch: Batch, run_id: int, event: Event) -> None:
             part.ended(run_id, event.seq, _end(event))
             if event.gpu_seconds is not None:
                 part.metered(run_id, event)
-
-
-def _utc(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _capture(event: Captured) -> dict[str, object]:

@@ -19,20 +19,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy import Connection, select
 
 from sweeper.errors import StorageError, SweeperError
-from sweeper.record.entry import (
-    CodeTaken,
-    Extended,
-    Heard,
-    Judged,
-    Nothing,
-    RunAdopted,
-    RunOpened,
-    SweepEnded,
-    SweepJoined,
-    SweepOpened,
-    columns_of,
-    ended_sweeps,
-)
+from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunAdopted, RunOpened, columns_of
 from sweeper.record.lease import Beat, Bury
 from sweeper.record.outage import Health
 from sweeper.record.owner import Orphan, driven, orphans
@@ -40,6 +27,7 @@ from sweeper.record.request import Answered, open_requests
 from sweeper.record.run_rows import text
 from sweeper.record.spool import taken_in
 from sweeper.record.storage import Storage
+from sweeper.record.sweep_entry import Extended, SweepEnded, SweepJoined, SweepOpened, ended_sweeps
 from sweeper.record.tables import runs, sweeps
 from sweeper.record.writer import FAREWELL_S
 from sweeper.trial import Answer, Event, Request, TrialSpec

@@ -22,8 +22,9 @@ from optuna.trial import TrialState
 from sweeper.record import optuna_rows as rows
 from sweeper.record.batch import Write
 from sweeper.record.change import Child, LateState, State
-from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened, SweepEnded
+from sweeper.record.entry import CodeTaken, Heard, Judged, RunOpened
 from sweeper.record.owner import OwnChild, OwnState
+from sweeper.record.sweep_entry import SweepEnded
 from sweeper.trial import Ended, Event, Failure, Logged
 
 _EVENTS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}

@@ -14,9 +14,10 @@ from optuna.trial import TrialState
 
 from sweeper.record import optuna_rows as rows
 from sweeper.record.change import Child, LateState, NewTrial, State, StudyAttr
-from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened, SweepEnded
+from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunOpened
 from sweeper.record.owner import OwnChild, OwnState
 from sweeper.record.spool import Spool, decode, encode, taken_in
+from sweeper.record.sweep_entry import SweepEnded
 from sweeper.trial import Captured, Ended, Failure, Logged, Measured, Reported, Started
 
 NUMBERS = st.floats() | st.integers(-(2**53), 2**53)
