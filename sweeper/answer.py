@@ -98,6 +98,7 @@ def _side(side: Side) -> dict[str, object]:
         "peak_gpu_memory_bytes": side.run.peak_gpu_memory_bytes,
         "gpu_seconds": side.run.gpu_seconds,
         "energy_j": side.run.energy_j,
+        "objective_per_gpu_hour": side.per_gpu_hour,
     }
 
 

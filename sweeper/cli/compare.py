@@ -89,17 +89,11 @@ def _outcome_table(found: Comparison, screen: Screen) -> Table:
     if any(side.run.gpu_seconds is not None for side in sides):
         rows.append(("peak GPU memory", *(text.size(side.run.peak_gpu_memory_bytes) for side in sides), ""))
         rows.append(("time on GPUs", *(text.duration(side.run.gpu_seconds) for side in sides), ""))
-        if sides[0].study.directions == ("maximize",):
+        if any(side.per_gpu_hour is not None for side in sides):
             name = text.printable(sides[0].study.objectives[0])
-            rows.append((f"{name} per GPU-hour", *(_per_gpu_hour(side, screen) for side in sides), ""))
+            rows.append((f"{name} per GPU-hour", *_numbers((side.per_gpu_hour for side in sides), screen), ""))
         rows.append(("energy", *(text.energy(side.run.energy_j) for side in sides), ""))
     return Table(columns, tuple(rows))
-
-
-def _per_gpu_hour(side: Side, screen: Screen) -> str:
-    if not side.run.gpu_seconds or not side.trial.values:
-        return MISSING
-    return screen.value(side.trial.values[0] / (side.run.gpu_seconds / 3600))
 
 
 def _metric_rows(metric: MetricRow, screen: Screen) -> list[tuple[str, ...]]:

@@ -34,6 +34,13 @@ class Side:
     environment: EnvironmentRow | None
     store: str | None  # URL of the artifact store that has its code and files
 
+    @property
+    def per_gpu_hour(self) -> float | None:
+        """The one objective, where more of it is better, for each hour on a card."""
+        if not self.run.gpu_seconds or not self.trial.values or self.study.directions != ("maximize",):
+            return None
+        return self.trial.values[0] / (self.run.gpu_seconds / 3600)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

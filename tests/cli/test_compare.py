@@ -77,6 +77,17 @@ class TestCompare:
         assert [row["key"] for row in found["differences"]] == ["optimizer.lr", "seed", "torch"]
         assert [run["name"] for run in found["runs"]] == ["digits/0", "digits/1"]
 
+    def test_more_of_the_objective_for_each_hour_on_a_card(self, sweeper: Sweeper, two: Written) -> None:
+        two.run("digits", 0, attempt=1, gpu_seconds=1800.0)
+        assert [
+            run["objective_per_gpu_hour"] for run in sweeper("compare", "digits/0", "digits/1", "--json").json["runs"]
+        ] == [
+            1.8,
+            None,
+        ]
+        lines = [" ".join(line.split()) for line in sweeper("compare", "digits/0", "digits/1").out.splitlines()]
+        assert any(line.startswith("acc per GPU-hour 1.8") for line in lines)
+
     def test_csv(self, sweeper: Sweeper) -> None:
         rows = list(csv.DictReader(io.StringIO(sweeper("compare", "digits/0", "digits/1", "--csv").out)))
         assert {"section": "packages", "key": "torch", "digits/0": "2.4.0", "digits/1": "2.5.1"} in rows
