@@ -173,7 +173,7 @@ class RayLauncher:
 
     async def slots(self, further: Callable[[], int] = lambda: MANY) -> AsyncIterator[Slot]:
         """Those that were adopted, those that the cluster has room for, and more when nodes join it."""
-        self._look_at_cards(inventory.of_cluster)
+        await asyncio.to_thread(self._look_at_cards, inventory.of_cluster)  # a busy node takes its time to answer
         self._check_room(self._nodes())
         async with (
             contextlib.aclosing(self._made(further)) as made,
