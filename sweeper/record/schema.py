@@ -1,6 +1,6 @@
 """Whose schema a database has: Optuna's, checked by version, and ours, brought up to date.
 
-An up-to-date database costs one SELECT. Anything else happens in one transaction that no other opening
+An up-to-date database costs two SELECTs. Anything else happens in one transaction that no other opening
 process can share, so a crash in the middle leaves nothing behind and two processes never create the same
 table.
 """
@@ -19,6 +19,8 @@ from sqlalchemy import Connection, insert, inspect, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from sweeper.errors import StorageError
+from sweeper.record import tables
+from sweeper.record.failure import reason
 from sweeper.record.migrations import HEAD, VERSION_TABLE, revision_in, upgrade
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def bring_up_to_date(connection: Connection, name: str) -> None:
     """
     for left in reversed(range(_TRIES)):
         if _revisions(connection) == (OPTUNA_REVISION, HEAD):
+            _check_columns(connection, name)
             return
         try:
             _create(connection, name)
@@ -75,6 +78,29 @@ def _revisions(connection: Connection) -> tuple[str | None, str | None] | None:
             raise
         return None
     return row[0], row[1]
+
+
+def _check_columns(connection: Connection, name: str) -> None:
+    """Raise StorageError where our tables lack a column: until 0.1.0 the schema grew without another version."""
+    nothing = []
+    for table in tables.metadata.sorted_tables:
+        columns = ", ".join(f'its."{column.name}"' for column in table.columns)
+        nothing.append(
+            f"SELECT NULL FROM (SELECT {columns} FROM {table.name} AS its WHERE 0 = 1) AS empty_{table.name}"
+        )
+    try:
+        connection.exec_driver_sql(" UNION ALL ".join(nothing))
+    except (OperationalError, ProgrammingError) as error:
+        if not _misses_a_column(error):
+            raise
+        raise StorageError(
+            f"{name} was made by a sweeper from before 0.1.0 ({reason(error)}): go on with the version that made it, "
+            "or name another database with hydra.sweeper.storage, --storage or $SWEEPER_STORAGE"
+        ) from error
+
+
+def _misses_a_column(error: DBAPIError) -> bool:
+    return "no such column" in str(error.orig) or getattr(error.orig, "sqlstate", None) == "42703"
 
 
 def _misses_a_table(error: DBAPIError) -> bool:

@@ -98,6 +98,13 @@ def test_a_newer_version_of_our_schema_is_refused(database_url: str) -> None:
         open_database(database_url)
 
 
+def test_tables_from_before_a_column_was_there_are_refused(database_url: str) -> None:
+    with open_database(database_url).engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE sweeper_runs DROP COLUMN gpu_seconds")
+    with pytest.raises(StorageError, match=r"from before 0\.1\.0.*gpu_seconds.*name another database"):
+        open_database(database_url)
+
+
 def test_a_creation_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("the power went")
