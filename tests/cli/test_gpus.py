@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,39 @@ def test_a_card_that_is_lost_is_named(bench: Bench, tmp_path: Path) -> None:
 def test_watching_is_for_a_terminal(bench: Bench, tmp_path: Path) -> None:
     done = gpus(tmp_path, "--watch", "--json", bench=bench)
     assert done.returncode != 0 and "--watch is for a terminal" in done.stderr
+
+
+def test_watching_shows_what_changes_until_ctrl_c(bench: Bench, tmp_path: Path) -> None:
+    bench.write()
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 120))
+    command = [
+        "env",
+        "--default-signal=INT",
+        "setsid",
+        "--ctty",
+        sys.executable,
+        "-m",
+        "sweeper.cli",
+        "gpus",
+        "--watch",
+    ]
+    environment = os.environ | bench.environment() | {"TERM": "xterm-256color"}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        with os.fdopen(ours, "rb+", buffering=0) as terminal:
+            shown(terminal, "40%")
+            bench.change(0, utilization=73)
+            shown(terminal, "73%")
+            terminal.write(b"\x03")
+            assert process.wait() == 0
+
+
+def shown(terminal: FileIO, words: str) -> None:
+    """Read what a terminal is sent until the words are there."""
+    text = b""
+    while words.encode() not in text:
+        text += terminal.read(1 << 16)

@@ -31,12 +31,12 @@ class Card:
     ecc_errors: int = 0
     slices: int = 0  # MIG
     error: int = 0
-    processes: tuple[tuple[int, int], ...] = ()  # (pid, bytes); -1 bytes: the driver does not tell
+    processes: tuple[tuple[int, ...], ...] = ()  # (pid, bytes[, slice]); -1 bytes: the driver does not tell
 
     def lines(self, index: int) -> list[str]:
         numbers = f"{self.memory} {self.used} {self.utilization} {self.power_mw} {self.celsius} {self.ecc_errors}"
         told = [f"gpu {self.uuid} {numbers} {self.slices} {self.error} {self.name}"]
-        return told + [f"process {index} {pid} {size}" for pid, size in self.processes]
+        return told + [f"process {index} {' '.join(map(str, process))}" for process in self.processes]
 
 
 @dataclass

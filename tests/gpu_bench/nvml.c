@@ -4,7 +4,7 @@
  *
  *     driver 550.54.15 12040
  *     gpu UUID TOTAL USED UTILISATION MILLIWATTS CELSIUS ECC_ERRORS MIG_SLICES ERROR NAME...
- *     process GPU PID BYTES                (BYTES -1: the driver does not tell)
+ *     process GPU PID BYTES [SLICE]        (BYTES -1: the driver does not tell; of a card that is cut up, the first slice)
  *     hang PATH                            (every call waits for as long as that file is there)
  *
  * A process counts while it lives, so that the death of a trial frees its memory, as it does on a card. ERROR is the
@@ -52,6 +52,7 @@ static int read_bench(bench *found) {
     while (fgets(line, sizeof line, file)) {
         card *one = &found->cards[found->n];
         int gpu, pid;
+        unsigned slice = 0;
         long long bytes;
         if (sscanf(line, "driver %31s %d", found->driver, &found->cuda) == 2) continue;
         if (sscanf(line, "hang %255s", word) == 1) {
@@ -61,10 +62,10 @@ static int read_bench(bench *found) {
                           &one->util, &one->power, &one->celsius, &one->ecc, &one->slices, &one->error,
                           one->name) == 10) {
             found->n++;
-        } else if (sscanf(line, "process %d %d %lld", &gpu, &pid, &bytes) == 3 && gpu < found->n) {
+        } else if (sscanf(line, "process %d %d %lld %u", &gpu, &pid, &bytes, &slice) >= 3 && gpu < found->n) {
             card *of = &found->cards[gpu];
             if (kill(pid, 0) != 0 || of->n_processes == MOST_PROCESSES) continue;
-            of->processes[of->n_processes++] = (process){pid, bytes < 0 ? ~0ull : (u64)bytes, ~0u, ~0u};
+            of->processes[of->n_processes++] = (process){pid, bytes < 0 ? ~0ull : (u64)bytes, of->slices ? slice : ~0u, ~0u};
             if (bytes > 0) of->used += bytes;
         }
     }
@@ -78,6 +79,13 @@ static int read_card(void *handle, bench *found, card **one) {
     if (index < 0 || index >= found->n) return INVALID;
     *one = &found->cards[index];
     return (*one)->error;
+}
+static u64 held_on(card *one, int slice) {
+    u64 held = 0;
+    for (int i = 0; i < one->n_processes; i++)
+        if (one->processes[i].instance == (unsigned)slice && one->processes[i].bytes != ~0ull)
+            held += one->processes[i].bytes;
+    return held;
 }
 #define CARD bench found; card *one; int code = read_card(handle, &found, &one); if (code != OK) return code
 
@@ -123,9 +131,9 @@ int nvmlDeviceGetUUID(void *handle, char *text, unsigned size) {
 }
 int nvmlDeviceGetMemoryInfo(void *handle, memory *told) {
     CARD;
-    unsigned parts = slice_of(handle) < 0 ? 1 : one->slices;
-    told->total = one->total / parts;
-    told->used = one->used / parts;
+    int slice = slice_of(handle);
+    told->total = slice < 0 ? one->total : one->total / one->slices;
+    told->used = slice < 0 ? one->used : held_on(one, slice);
     told->free = told->total - (told->used < told->total ? told->used : told->total);
     return OK;
 }
@@ -158,10 +166,13 @@ int nvmlDeviceGetTotalEccErrors(void *handle, int kind, int counter, u64 *count)
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, process *told) {
     CARD;
     unsigned room = *count;
-    *count = one->n_processes;
-    if ((unsigned)one->n_processes > room) return TOO_SMALL;
-    memcpy(told, one->processes, one->n_processes * sizeof *told);
-    return OK;
+    *count = 0;
+    for (int i = 0; i < one->n_processes; i++) {
+        if (slice_of(handle) >= 0 && one->processes[i].instance != (unsigned)slice_of(handle)) continue;
+        if (*count < room) told[*count] = one->processes[i];
+        ++*count;
+    }
+    return *count > room ? TOO_SMALL : OK;
 }
 int nvmlDeviceGetComputeRunningProcesses_v2(void *handle, unsigned *count, process *told) {
     return nvmlDeviceGetComputeRunningProcesses_v3(handle, count, told);
