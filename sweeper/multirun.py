@@ -13,7 +13,7 @@ import logging
 import shlex
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ def launch(multirun: Multirun) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # what Hydra's logging would show of it is no news
     interruption = Interruption()
     # private: what is composed from may hold secrets
-    with interruption.heeded(), tempfile.TemporaryDirectory(prefix="sweeper-conf-") as conf:
+    with _left_soon(), interruption.heeded(), tempfile.TemporaryDirectory(prefix="sweeper-conf-") as conf:
         if (asked := plan_request.taken()) is not None:
             _plan(multirun, asked, Path(conf) / "conf")
             return
@@ -82,6 +82,16 @@ def launch(multirun: Multirun) -> None:
         with contextlib.closing(Storage(prepared.settings.storage)) as storage:
             interruption.hurries(storage.hurry)
             _conduct(multirun, prepared, storage, interruption)
+
+
+@contextlib.contextmanager
+def _left_soon() -> Iterator[None]:
+    """Who is told to end has 5 s: Python's last look through all that is loaded would take half of one."""
+    try:
+        yield
+    except Interrupted:
+        gc.freeze()
+        raise
 
 
 def _plan(multirun: Multirun, asked: PlanRequest, conf: Path) -> None:

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import AnyNode, DictConfig, OmegaConf, ReadonlyConfigError, open_dict
 
-OF_EACH = ("job", "overrides", "runtime")  # keys of the `hydra` node where a trial's own values stand
+OF_EACH: Mapping[str, tuple[str, ...]] = {
+    "job": ("override_dirname", "id", "num", "env_set"),
+    "overrides": ("task",),
+    "runtime": ("output_dir",),
+}  # where in the `hydra` node a trial's own values stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +43,55 @@ class Recipe:
 
 def change(config: DictConfig, changes: Sequence[Override]) -> None:
     """Set values of the app's part, as Hydra does; raises what Hydra raises."""
-    ConfigLoaderImpl._apply_overrides_to_config(list(changes), config)
+    if not all(_is_set(config, each) for each in changes):
+        ConfigLoaderImpl._apply_overrides_to_config(list(changes), config)
 
 
 def enter(config: DictConfig, job: Job) -> None:
     """Write the trial's own values into the `hydra` node."""
     hydra = config.hydra
-    hydra.overrides.task = list(job.overrides)
-    with open_dict(hydra.job.env_set):
-        hydra.job.env_set.update(job.variables)
+    put(hydra.overrides, "task", list(job.overrides))
+    own = hydra.job
+    if job.variables:
+        with open_dict(own.env_set):
+            own.env_set.update(job.variables)
     if job.dirname is not None:
-        hydra.job.override_dirname = job.dirname
-    hydra.job.id, hydra.job.num = job.id, job.number
+        put(own, "override_dirname", job.dirname)
+    put(own, "id", job.id)
+    put(own, "num", job.number)
+
+
+def put(config: DictConfig, key: str, value: object) -> None:
+    """Set a value that Hydra declares, with all of OmegaConf's checks of it and none of the way there."""
+    node: Any = config._get_node(key)
+    node._set_value(value)
+
+
+def _is_set(config: DictConfig, override: Override) -> bool:
+    """Give a plain new value to a value that is there and has no type of its own; False: it takes Hydra to do that.
+
+    That is what OmegaConf does after 40 calls, each of which a forked process pays for with pages of its own.
+    """
+    value: Any = override.value()
+    if override.type != OverrideType.CHANGE or override.package is not None or not _is_plain(value):
+        return False
+    node: Any = config
+    for name in override.key_or_group.split("."):
+        content = vars(node).get("_content")
+        node = content.get(name) if isinstance(content, dict) else None
+        if node is None:
+            return False
+    if type(node) is not AnyNode:
+        return False
+    try:
+        node._set_value(value)
+    except ReadonlyConfigError:
+        return False
+    return True
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) in (int, float, bool) or (type(value) is str and "${" not in value and value != "???")
 
 
 def follow(recipe: Recipe, config: DictConfig, task_config: DictConfig) -> None:

@@ -68,7 +68,7 @@ class Capture:
         except Exception as error:  # whatever goes wrong in looking must not end the training
             state = {"seeds": dict(seeds), "state": failed(error)}
         now = self._environment
-        gaps = completeness.gaps(now.document, state, self._snapshot.gaps)
+        gaps = completeness.gaps(now.failures, state, self._snapshot.gaps)
         return Facts(
             environment=now.environment,
             document=None if now.environment in self._said else now.document,

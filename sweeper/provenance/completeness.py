@@ -12,10 +12,15 @@ _FAILED = "failed: "
 _BESIDE_THE_DOCUMENT = 3  # code, determinism, drift: what is asked beside the sections of the document
 
 
-def gaps(document: Mapping[str, Any], determinism: Mapping[str, Any], code: Sequence[str]) -> tuple[str, ...]:
-    """`what: why` for everything that could not be captured; `code` are the gaps of the code snapshot."""
+def failures(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """`what: why` for everything of an environment that could not be captured."""
+    return tuple(_failures("", document))
+
+
+def gaps(environment: Sequence[str], determinism: Mapping[str, Any], code: Sequence[str]) -> tuple[str, ...]:
+    """`what: why` for everything that could not be captured: the environment's failures, the code's gaps, and more."""
     found = [f"code: {gap}" for gap in code]
-    found += _failures("", document)
+    found += environment
     found += _failures("determinism.", determinism)
     found += [f"seed: {name} was {NEVER}" for name, seed in determinism.get("seeds", {}).items() if seed == NEVER]
     if determinism.get("hash_seed") == "random":

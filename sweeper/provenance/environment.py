@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.provenance import framework, gpu, machine, package, variable
+from sweeper.provenance import completeness, framework, gpu, machine, package, variable
 from sweeper.provenance.limit import ask, has_failed
 from sweeper.provenance.secret import masked
 
@@ -28,10 +28,11 @@ class Environment:
     environment: str  # sha256 of the document as canonical JSON
     document: Mapping[str, Any]
     gpus: tuple[str, ...]  # UUIDs of those that the process can see
+    failures: tuple[str, ...]  # `what: why` for everything that could not be captured
 
     @classmethod
     def of(cls, document: Mapping[str, Any], gpus: tuple[str, ...]) -> Environment:
-        return cls(hashlib.sha256(canonical(document)).hexdigest(), document, gpus)
+        return cls(hashlib.sha256(canonical(document)).hexdigest(), document, gpus, completeness.failures(document))
 
 
 def capture(root: Path | None, limit_s: float = LIMIT_S) -> Environment:

@@ -40,6 +40,7 @@ _SHAPES = re.compile(
 )
 _INTERPOLATION = re.compile(r"\$\{[\w.:/-]+\}")  # says where a secret is, and not what
 _SHORTEST_SHAPE = 14
+_SHORT = 256  # characters of a text whose masked form is remembered
 _WORD = re.compile(r"(?<![A-Za-z0-9+/_.-])[A-Za-z0-9]{32,}(?![A-Za-z0-9+/_.-])")
 _TURNS = 0.45  # between capitals, small letters and digits, for each character of a random word; CamelCase has 0.3
 
@@ -61,6 +62,7 @@ def learn_values(values: Iterable[str]) -> None:
     if not new <= _known:
         _known |= new
         _pattern.cache_clear()
+        _masked_word.cache_clear()
 
 
 def _spellings(value: str) -> Iterator[str]:
@@ -94,6 +96,10 @@ def masked_arguments(arguments: Sequence[str]) -> list[str]:
 
 def masked_text(text: str) -> str:
     """Text, a command or a URL with passwords and tokens replaced by ***."""
+    return _masked_word(text) if len(text) <= _SHORT else _masked_text(text)
+
+
+def _masked_text(text: str) -> str:
     text = masked_known(text)
     if "://" in text:
         text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
@@ -104,6 +110,9 @@ def masked_text(text: str) -> str:
     if "=" in text or ":" in text:
         text = _ASSIGNED.sub(_masked_assignment, text)
     return text
+
+
+_masked_word = lru_cache(maxsize=4096)(_masked_text)  # what trials write of themselves is mostly the same
 
 
 def masked_known(text: str) -> str:

@@ -6,6 +6,7 @@ A list of what to leave out would be wrong with the first secret that is called 
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 from sweeper.provenance.secret import MASK, is_secret, masked_text
 
@@ -21,11 +22,13 @@ _OF_THE_PLACE = frozenset({"LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "PYTHO
 
 def variables() -> dict[str, str]:
     """Name -> value, secrets masked."""
-    return {
-        name: MASK if is_secret(name) else masked_text(value)
-        for name, value in sorted(os.environ.items())
-        if (name.startswith(_PREFIXES) or name in _NAMES) and name not in _OF_THE_RUN
-    }
+    listed = [name for name in sorted(os.environ) if _is_listed(name)]
+    return {name: MASK if is_secret(name) else masked_text(os.environ[name]) for name in listed}
+
+
+@lru_cache(maxsize=1024)  # asked twice in every run, and answered before a trial's process is forked
+def _is_listed(name: str) -> bool:
+    return (name.startswith(_PREFIXES) or name in _NAMES) and name not in _OF_THE_RUN
 
 
 def is_portable(name: str) -> bool:

@@ -118,5 +118,6 @@ def _template(spec: TrialSpec) -> job.Template | None:
 @functools.lru_cache(maxsize=16)
 def _template_of(base: bytes) -> job.Template:
     template = job.Template.of(base)
+    template.log.foresee()
     gc.freeze()
     return template

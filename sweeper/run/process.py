@@ -19,6 +19,7 @@ from pathlib import Path
 MARKER = "SWEEPER_SLOT"  # in the environment of everything below a slot; the value names the slot's own process
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_SPARED = ("jemalloc_bg_thd",)  # gives memory back; jemalloc itself puts things right in a fork (pyarrow brings one)
 _PATIENCE_S = 5.0  # for the kernel to take away what was killed; a process in an uninterruptible call takes its time
 
 
@@ -65,8 +66,14 @@ def kill_leftovers() -> None:
 
 
 def thread_count() -> int:
-    """The threads of this process, those that Python knows nothing of included."""
-    return len(list(Path("/proc/self/task").iterdir()))
+    """The threads of this process that a fork would lack, those that Python knows nothing of included."""
+    return sum(_name(thread) not in _SPARED for thread in Path("/proc/self/task").iterdir())
+
+
+def _name(thread: Path) -> str:
+    with contextlib.suppress(OSError):  # it has just ended
+        return (thread / "comm").read_text().strip()
+    return ""
 
 
 def _kill_all(belongs: Callable[[str], bool]) -> None:

@@ -21,6 +21,7 @@ from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
 from sweeper.config.recipe import Recipe
+from sweeper.run import job
 from sweeper.run.app import LoadedApp
 from sweeper.run.execute import execute
 from sweeper.trial import Ended, TrialSpec
@@ -48,10 +49,13 @@ def rehearse(app: LoadedApp) -> Ended:
     """
     nothing = LoadedApp(lambda _: 0.0, Callbacks(), app.capture.unheard())
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder, _logging_kept(), _environment_kept():
-        return execute(_spec(folder), nothing, lambda _: None, lambda _: False)
+        base = _config()
+        template = job.Template.of(base)
+        template.log.foresee()
+        return execute(_spec(folder, base), nothing, lambda _: None, lambda _: False, template)
 
 
-def _spec(folder: str) -> TrialSpec:
+def _spec(folder: str, base: bytes) -> TrialSpec:
     return TrialSpec(
         study="rehearsal",
         number=0,
@@ -60,7 +64,7 @@ def _spec(folder: str) -> TrialSpec:
         params={},
         overrides=(),
         config={},
-        payload=pickle.dumps(Recipe(_config())),
+        payload=pickle.dumps(Recipe(base)),
         folder=f"{folder}/run",
         seed=None,
         artifacts=f"{folder}/artifacts",
@@ -78,6 +82,8 @@ def _config() -> bytes:
 def _logging_kept() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    loggers = [found for found in root.manager.loggerDict.values() if isinstance(found, logging.Logger)]
+    disabled = [logger for logger in loggers if logger.disabled]
     try:
         yield
     finally:
@@ -85,6 +91,8 @@ def _logging_kept() -> Iterator[None]:
             handler.close()
         root.handlers[:] = handlers
         root.setLevel(level)
+        for logger in disabled:
+            logger.disabled = True
 
 
 @contextmanager

@@ -37,7 +37,15 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 @pytest.mark.parametrize(
     "overrides",
-    [[], ["lr=0.5"], ["model=cnn", "model.kernel=5", "lr=0.2"], ["name='${lr}'", "+new.key=3"], ["layers=[4,5]"]],
+    [
+        [],
+        ["lr=0.5"],
+        ["model=cnn", "model.kernel=5", "lr=0.2"],
+        ["name='${lr}'", "+new.key=3"],
+        ["layers=[4,5]"],
+        ["name=null"],
+        ["twice=7", "name='???'"],
+    ],
     ids=",".join,
 )
 def test_following_it_gives_the_config_that_was_composed(composer: Composer, overrides: list[str]) -> None:

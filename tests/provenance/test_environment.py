@@ -114,7 +114,9 @@ def test_an_environment_is_said_once_and_a_variable_that_changes_makes_another(m
 
 def test_the_share_counts_a_part_once() -> None:
     document = {"gpus": "failed: x", "python": {"a": "failed: y", "b": "failed: z"}, "cpu": {}}
-    gaps = completeness.gaps(document, {"seeds": {"torch": "never seeded"}, "hash_seed": 0}, ["big.bin was left out"])
+    gaps = completeness.gaps(
+        completeness.failures(document), {"seeds": {"torch": "never seeded"}, "hash_seed": 0}, ["big.bin was left out"]
+    )
     assert gaps == (
         "code: big.bin was left out",
         "gpus: x",

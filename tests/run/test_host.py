@@ -129,6 +129,15 @@ def test_threads_of_numpy_do_not_keep_an_app_from_being_forked(tmp_path: Path) -
     assert unforkable == "None"
 
 
+def test_a_thread_that_only_gives_memory_back_does_not_keep_an_app_from_being_forked() -> None:
+    names = "print(*(t.read_text().strip() for t in pathlib.Path('/proc/self/task').glob('*/comm')))"
+    code = f"import pathlib, pyarrow; from sweeper.run.zygote import _unforkable; print(_unforkable()); {names}"
+    unforkable, names = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
+
+    assert "jemalloc_bg_thd" in names.split()
+    assert unforkable == "None"
+
+
 @pytest.mark.slow
 def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path) -> None:
     launcher = HostLauncher(apps.ends, Isolation.PROCESS)

@@ -14,23 +14,22 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.recipe import Recipe
 from sweeper.run import job
+from tests.logs import restored
 from tests.spec import spec_for
 
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """The job opens a log file; a process of its own would end with it."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    yield
-    for handler in root.handlers[:]:
-        if handler not in before:
-            root.removeHandler(handler)
-            handler.close()
+    with restored():
+        yield
 
 
-def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path) -> None:
-    spec = spec_for(tmp_path, {"x": 3.0, "name": "'a: b'"})
+@pytest.mark.parametrize(
+    "name", ["'a: b'", "'---'", r"'--- |\n---\n...\n\n'", "'Größe'", "'1'", "''", "null", "[]", "{}"]
+)
+def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path, name: str) -> None:
+    spec = spec_for(tmp_path, {"x": 3.0, "name": name})
     recipe: Recipe = pickle.loads(spec.payload)
     template = job.Template.of(recipe.base)
     given: list[DictConfig] = []

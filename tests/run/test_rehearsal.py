@@ -34,11 +34,13 @@ def test_the_users_code_is_not_called_and_all_is_as_before(tmp_path: Path, monke
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = _state()
     capture = Capture(NO_SNAPSHOT)
+    monkeypatch.setattr(logging.getLogger("tests.rehearsal"), "disabled", True)
 
     ended = rehearse(LoadedApp(_task, _Loud(), capture))
 
     assert (ended.state, ended.values) == (TrialState.COMPLETE, (0.0,))
     assert _state() == before
+    assert logging.getLogger("tests.rehearsal").disabled
     assert list(tmp_path.iterdir()) == []
     assert capture.at_start({}).document is not None, "the first trial must still say its environment"
 

@@ -1,0 +1,159 @@
+"""What it costs to give each trial a process of its own: CPU of the zygote and of the process it forks, for each trial.
+
+The app is studies/digits with a task that returns at once, so that all the time is ours: its imports, its config, its
+space and its code snapshot are the real ones. Nothing is counted before the zygote is ready, nor what a slot does
+itself. Beside it stands what a fork that does nothing costs of a process with the same imports.
+
+A trial makes a dozen files. On ext4 that takes up to three times as long for minutes after many files were deleted
+(inodes are passed over that were in use a moment ago); TMPDIR=/dev/shm leaves the disk's part out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import asyncio
+import importlib.util
+import inspect
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import optuna
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.types import HydraContext, RunMode
+from optuna.trial import TrialState
+
+from sweeper.preparation import Multirun, Prepared, understand
+from sweeper.provenance.code import Wanted, take
+from sweeper.run.app import App
+from sweeper.run.host import Host
+from sweeper.specification import specifying
+from sweeper.study import Asked
+from sweeper.trial import Ended, TrialSpec
+
+DIGITS = Path(__file__).parents[2] / "studies" / "digits"
+TO_REACH_MS = 15.0
+_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and the children that it has waited for have used up to now."""
+
+    own_ms: float
+    children_ms: float
+    pages: int  # of the children: copied, or seen for the first time
+
+    @classmethod
+    def of(cls, pid: int) -> Cost:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children_pages, user, system, children_user, children_system = (int(fields[at]) for at in (8, 11, 12, 13, 14))
+        return cls((user + system) * _TICK_MS, (children_user + children_system) * _TICK_MS, children_pages)
+
+
+def at_once(folder: Path) -> ModuleType:
+    """The app with a task that returns at once, and nothing else changed."""
+    tree = ast.parse((DIGITS / "train.py").read_text(encoding="utf-8"))
+    (task,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
+    task.body = ast.parse("return 0.5").body  # type: ignore[assignment]
+    path = folder / "digits_at_once.py"
+    path.write_text(ast.unparse(tree), encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def prepared(folder: Path, module: ModuleType) -> Prepared:
+    """The sweep of studies/digits, as far as it is known before anything is started."""
+    setup_globals()
+    JobRuntime.instance().set("name", "train")
+    loader = ConfigLoaderImpl(create_config_search_path(f"file://{DIGITS / 'conf'}"))
+    given = [f"hydra.sweep.dir={folder}/sweep", "hydra.mode=MULTIRUN", f"hydra.sweeper.artifacts={folder}/artifacts"]
+    given += [f"hydra.sweeper.storage=sqlite:///{folder}/sweeper.db"]
+    master = loader.load_configuration("digits", given, RunMode.MULTIRUN)
+    multirun = Multirun(HydraContext(loader, Callbacks(master)), inspect.unwrap(module.main), master, ())
+    inputs = understand(multirun, folder / "conf")
+    code = take(Wanted(DIGITS / "train.py"), inputs.store)
+    return Prepared(**vars(inputs), uuid=uuid.uuid4().hex, code=code)
+
+
+def specs(sweep: Prepared) -> Iterator[TrialSpec]:
+    """Trials drawn at random from the study's own space."""
+    spec = specifying(sweep)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    while True:
+        trial = study.ask()
+        yield spec(Asked(trial, trial.number, attempt=0, params=sweep.space.suggest(trial)))
+
+
+async def measured(host: Host, trials: Iterator[TrialSpec], rounds: int, size: int) -> None:
+    """Print what a trial costs, round by round."""
+    await host.ready()
+    assert host.unforkable is None, host.unforkable
+    assert host._process is not None
+    await _run(host, trials, 20)  # bases are made from the second use on
+    sums = []
+    for _ in range(rounds):
+        began, slot = Cost.of(host._process.pid), time.process_time()
+        await _run(host, trials, size)
+        ended, slot = Cost.of(host._process.pid), time.process_time() - slot
+        zygote, child = (ended.own_ms - began.own_ms) / size, (ended.children_ms - began.children_ms) / size
+        sums.append(zygote + child)
+        print(
+            f"zygote {zygote:5.2f} ms   child {child:5.2f} ms   sum {sums[-1]:5.2f} ms   "
+            f"{(ended.pages - began.pages) / size:5.0f} pages   (driver and slot {slot / size * 1000:5.2f} ms)",
+            flush=True,
+        )
+    median, least = statistics.median(sums), min(sums)
+    print(f"median {median:5.2f} ms of CPU a trial   least {least:5.2f}   (to reach: {TO_REACH_MS:.0f})")
+
+
+async def _run(host: Host, trials: Iterator[TrialSpec], count: int) -> None:
+    for _ in range(count):
+        async for events in host.run(next(trials)):
+            last = events[-1]
+        assert isinstance(last, Ended) and last.state == TrialState.COMPLETE, last
+
+
+def bare_fork(rounds: int = 200) -> float:
+    """Milliseconds of CPU, in parent and child, of a fork of this process that does nothing."""
+    began = sum(os.times()[:4])
+    for _ in range(rounds):
+        if (pid := os.fork()) == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    return (sum(os.times()[:4]) - began) * 1000 / rounds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--trials", type=int, default=100, help="in each round")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        module = at_once(Path(folder))
+        sweep = prepared(Path(folder), module)
+        host = Host(App.of(inspect.unwrap(module.main), Callbacks(), sweep.code.snapshot), {})
+        try:
+            asyncio.run(measured(host, specs(sweep), asked.rounds, asked.trials))
+        finally:
+            host.close()
+    print(f"a fork that does nothing, of a process with the same imports: {bare_fork():5.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
