@@ -91,19 +91,25 @@ def test_a_card_that_somebody_else_uses_takes_no_trial_until_it_is_free(nodes: N
     assert f"GPU 0 of {os.uname().nodename} is in use by process {os.getpid()}" in printed
 
 
-def test_trials_are_packed_by_what_the_first_of_them_took(nodes: Nodes) -> None:
-    process = nodes.launch(
-        script(nodes, "occupies"),
-        *("packed", "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=2", "+gib=interval(3, 6)"),
-        *("hydra.sweeper.resources={cpus: 0, gpus: auto, accelerator: T4}", "hydra/sweeper/sampler=random"),
-    )
-    printed, _ = process.communicate()
-    assert process.returncode == 0, printed
-    runs = proof.runs(nodes.folder, "packed")
-    assert [run.gpu_share for run in runs[:2]] == [1.0] * 2
-    for run in runs[6:]:
+def test_trials_are_packed_by_what_the_first_of_them_took_beside_a_sweep_that_takes_whole_cards(nodes: Nodes) -> None:
+    sweeps = [
+        nodes.launch(
+            script(nodes, "occupies"),
+            *(study, f"hydra.sweeper.n_trials={n_trials}", "hydra.sweeper.n_jobs=2", "+gib=interval(3, 6)"),
+            *(f"hydra.sweeper.resources={{cpus: 0, gpus: {gpus}, accelerator: T4}}", "hydra/sweeper/sampler=random"),
+        )
+        for study, n_trials, gpus in (("packed", 8, "auto"), ("whole", 4, "1"))
+    ]
+    for sweep in sweeps:
+        printed, _ = sweep.communicate()
+        assert sweep.returncode == 0, printed
+    packed, whole = proof.runs(nodes.folder, "packed"), proof.runs(nodes.folder, "whole")
+    assert [run.gpu_share for run in packed[:2]] == [1.0] * 2
+    for run in packed[6:]:
         assert run.gpu_share is not None and run.peak_gpu_memory_bytes is not None
         assert run.peak_gpu_memory_bytes / (16 * GIB) <= run.gpu_share < 0.7
+    assert [run.gpu_share for run in whole] == [1.0] * 4
+    assert max(proof.most_on_each_card([*packed, *whole]).values()) <= 1 + 1e-6
 
 
 def test_whatever_trials_hold_no_card_is_promised_twice_and_a_node_that_dies_takes_no_trial_along(
