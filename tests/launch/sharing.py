@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.history import History
+from sweeper.launch.cluster import running_cluster
+from sweeper.launch.queue import standings
 from tests.launch.nodes import cluster
 
-GPUS = 6
+GPUS = 3
 
 APP = """
 import time
@@ -54,8 +56,8 @@ class Launch:
     def __init__(self, folder: Path, address: str, name: str, trials: int, *words: str, length: float = 0.0) -> None:
         self.name, self.folder = name, folder
         command = [
-            *(sys.executable, "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=grid"),
-            *(f"+x=range({trials})", f"+folder={folder}", f"+name={name}", f"+length={length}"),
+            *(sys.executable, "app.py", "-m", "hydra/sweeper=sweeper", "hydra/sweeper/sampler=random"),
+            *("+x=interval(0, 1)", f"+folder={folder}", f"+name={name}", f"+length={length}"),
             *(f"hydra.sweeper.study_name={name}", f"hydra.sweeper.n_trials={trials}", f"hydra.sweep.dir=out-{name}"),
             *(f"hydra.sweeper.ray.address={address}", "hydra.sweeper.resources={cpus: 0.1, gpus: 1}", *words),
         ]
@@ -84,14 +86,21 @@ def wait(until: Callable[[], bool]) -> None:
 
 
 def weights(folder: Path, address: str) -> dict[str, Any]:
-    """Two to one: what each had, in GPU-seconds, from when both had their slots until one had nothing more to begin."""
+    """Two to one: what each had, in GPU-seconds, from when both had their slots until one had nothing more to begin.
+
+    No trial ends before both stand in the queue, however long a busy machine takes to start them.
+    """
+    go_on = folder / "both-are-there"
     launches = [
-        Launch(folder, address, "heavy", 96, "hydra.sweeper.share.weight=2", "+until=''", length=0.5),
-        Launch(folder, address, "light", 48, "+until=''", length=0.5),
+        Launch(folder, address, "heavy", 32, "hydra.sweeper.share.weight=2", f"+until={go_on}", length=0.5),
+        Launch(folder, address, "light", 16, f"+until={go_on}", length=0.5),
     ]
+    with running_cluster(address):
+        wait(lambda: {"heavy", "light"} <= {row.study for row in standings()})
+    go_on.touch()
     statuses = [one.status() for one in launches]
     runs = [one.runs() for one in launches]
-    begin = max(reached(each, slots) for each, slots in zip(runs, (4, 2), strict=True))
+    begin = max(reached(each, slots) for each, slots in zip(runs, (2, 1), strict=True))
     end = min(max(run.started_at for run in each) for each in runs)
     held = [sum(max(0.0, min(run.ended_at, end) - max(run.started_at, begin)) for run in each) for each in runs]
     return {"statuses": statuses, "held": held, "trials": [len({run.number for run in each}) for each in runs]}
