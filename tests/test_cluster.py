@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,14 +25,15 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "cluster.d" / "cluster.py"
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    environment = os.environ | {"SWEEPER_CLUSTER": str(tmp_path / "state")}
-
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(SCRIPT), *words]
         return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=280)
 
-    yield run
-    run("stop")
+    with tempfile.TemporaryDirectory(prefix="c") as fresh:  # in which Ray has never been; short, for its sockets
+        environment = os.environ | {"SWEEPER_CLUSTER": str(tmp_path / "state"), "TMPDIR": fresh}
+        environment.pop("RAY_TMPDIR", None)
+        yield run
+        run("stop")
 
 
 def test_it_starts_is_seen_whole_by_a_plan_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:

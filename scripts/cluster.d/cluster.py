@@ -93,11 +93,11 @@ def hold(folder: Path, given: argparse.Namespace) -> None:
         "RAY_raylet_start_wait_time_s": "120",
     }
     os.umask(0o077)
+    room = tempfile.mkdtemp(prefix="sweeper-cluster-")  # a short path: sockets lie in it
+    os.environ["RAY_TMPDIR"] = room  # what Ray notes of its latest cluster as well: /tmp/ray need not be there
     from ray.cluster_utils import Cluster
 
-    room = tempfile.mkdtemp(prefix="sweeper-cluster-")  # a short path: sockets lie in it
-    head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": room}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         cpus, gpus = given.cpus, given.gpus
