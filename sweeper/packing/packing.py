@@ -1,7 +1,8 @@
 """What a trial with `gpus: auto` holds: a whole card as long as nothing is known, then the share that it will need.
 
 The first trials have a card each, and others wait until they have shown what they need: cards that are given away whole
-are lost to sharing until their trials end.
+are lost to sharing until their trials end. Then as many come as are known, and show what they need before twice as many
+come: what is held for want of knowledge is lost as well.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ Params = Mapping[str, object]
 
 ALONE = 2  # trials that have a card each before anything is known
 FIRST = 4  # trials that are known before a model tells of others
-_GUESS = 3.0  # times the largest that is known: what others are taken for until then
-_PATIENCE_S = 150.0  # for the first trials to show what they need; others wait meanwhile
+_PLENTY = 12  # trials that are known before as many come as find room
+GUESS = 1.2  # times the largest that is known: what others are taken for until then
+_PATIENCE_S = 150.0  # for trials to show what they need; others wait meanwhile
 MARGIN = 1.002  # above what the model says: drivers give memory out in pages of 2 MiB
 _SETTLED = 0.25  # of the time of the longest trial: what a running one has by then is taken for its peak
 _SETTLED_S = 60.0  # the same as long as none has ended, where it has not grown for half of that time
@@ -37,8 +39,9 @@ class Packing:
 
     card: int = 0  # bytes of the largest card
     clock: Callable[[], float] = time.monotonic
-    _began: float | None = None  # by the clock, when the first was to be placed
-    _first: set[int] = field(default_factory=set)  # trials that have a card each before anything is known
+    _silent: set[int] = field(default_factory=set)  # trials that were told what to hold and have shown nothing yet
+    _most_known: int = 0
+    _news_at: float | None = None  # by the clock, when more were known than before; at first when one was to be placed
     _asked: dict[int, Resources] = field(default_factory=dict)  # by the config of each trial that is packed
     _held: dict[int, Resources] = field(default_factory=dict)  # what each was told to hold, last
     _params: list[Params] = field(default_factory=list)
@@ -66,19 +69,28 @@ class Packing:
         return held
 
     def _foretold(self, number: int, params: Params, asked: Resources) -> Resources | None:
-        known = [*zip(self._params, self._peaks, strict=True), *self._settled()]
         if number in self._alone:
             return replace(asked, gpus=1.0)
+        settled = self._settled()
+        self._silent -= settled.keys()
+        known = [*zip(self._params, self._peaks, strict=True), *settled.values()]
+        if self._is_early(number, len(known)):
+            return None
+        self._silent.add(number)
         if len(known) >= FIRST:
             return replace(asked, gpus=0.0, gpu_memory=int(self._fit(known).bound(params, self.card) * MARGIN))
         if known:
-            return replace(asked, gpus=0.0, gpu_memory=int(min(self.card, _GUESS * max(peak for _, peak in known))))
-        if self._began is None:
-            self._began = self.clock()
-        if self.clock() - self._began < _PATIENCE_S and len(self._first | {number}) > ALONE:
-            return None
-        self._first.add(number)
+            return replace(asked, gpus=0.0, gpu_memory=int(min(self.card, GUESS * max(peak for _, peak in known))))
         return replace(asked, gpus=1.0)
+
+    def _is_early(self, number: int, known: int) -> bool:
+        """Whether as many as are known are on their way already, and may show soon what they need."""
+        now = self.clock()
+        if self._news_at is None or known > self._most_known:
+            self._most_known, self._news_at = known, now
+        if number in self._silent or now - self._news_at >= _PATIENCE_S:
+            return False
+        return known < _PLENTY and len(self._silent) >= max(ALONE, known)
 
     def heard(self, number: int, params: Params, event: Metered) -> None:
         """What a running trial has had at its peak so far."""
@@ -94,7 +106,7 @@ class Packing:
         on a card that others use.
         """
         self._running.pop(number, None)
-        self._first.discard(number)  # one that failed has shown nothing: another takes its turn
+        self._silent.discard(number)  # one that failed has shown nothing: another takes its turn
         held = self._held.get(number)
         if held is None:
             return
@@ -125,15 +137,15 @@ class Packing:
             self._params.append(dict(params))
             self._peaks.append(peak)
 
-    def _settled(self) -> list[tuple[Params, int]]:
-        """Running trials that have gone on long enough; only as long as few have ended."""
+    def _settled(self) -> dict[int, tuple[Params, int]]:
+        """By number: running trials that have gone on long enough; only as long as few have ended."""
         if len(self._peaks) > _FEW:
-            return []
-        running = [one for one in self._running.values() if one.peak]
+            return {}
+        running = [(number, one) for number, one in self._running.items() if one.peak]
         if self._longest_s:
-            return [(one.params, one.peak) for one in running if one.now_s >= _SETTLED * self._longest_s]
-        steady = [one for one in running if one.now_s >= max(_SETTLED_S, 2 * one.grew_s)]
-        return [(one.params, int(one.peak * _GROWTH)) for one in steady]
+            return {n: (one.params, one.peak) for n, one in running if one.now_s >= _SETTLED * self._longest_s}
+        steady = [(n, one) for n, one in running if one.now_s >= max(_SETTLED_S, 2 * one.grew_s)]
+        return {n: (one.params, int(one.peak * _GROWTH)) for n, one in steady}
 
 
 @dataclass(frozen=True, slots=True)
