@@ -128,13 +128,13 @@ def instants(runs: Mapping[str, Sequence[Any]], watch: Watch) -> Iterator[float]
 def verdict(runs: Mapping[str, Sequence[Any]], watch: Watch) -> None:
     """Of each sweep: what it had of what was due, by the account and by the record."""
     moments = list(instants(runs, watch))
+    times = {name: [(run.started_at, run.ended_at) for run in runs[name] if run.started_at] for name in NAMES}
     ran, owed, cards = dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0), 0.0
     for now in moments:
         cards += watch.cards(now)
         for name, amount in due(watch.cards(now), watch.gpus).items():
             owed[name] += amount
-            begun = [run for run in runs[name] if run.started_at is not None]
-            ran[name] += sum(run.started_at <= now < run.ended_at for run in begun)
+            ran[name] += sum(begin <= now < end for begin, end in times[name])
     held, fitting, free = dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0), 0.0
     looks = [(now, rows) for now, rows in watch.seen if moments[0] <= now <= moments[-1] and watch.is_up(now)]
     for now, rows in looks:
