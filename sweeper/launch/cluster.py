@@ -135,7 +135,7 @@ def running_cluster(address: str) -> Iterator[None]:
     try:
         if address == "auto":
             address = _own_address()
-        _knock(address)
+        knock(address)
         if address.startswith(("127.", "localhost:")):  # Ray would look for it at the machine's own address
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
@@ -166,7 +166,7 @@ def _own_address() -> str:
         raise OSError("this machine is part of none; set RAY_ADDRESS=HOST:PORT for another one") from error
 
 
-def _knock(address: str) -> None:
+def knock(address: str) -> None:
     """Raise OSError at once where nobody listens: Ray itself would go on trying for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from sweeper.errors import SweeperError
 from sweeper.launch import inventory
-from sweeper.launch.cluster import running_cluster
+from sweeper.launch.cluster import knock, running_cluster
 from sweeper.launch.queue import standings
 from sweeper.machine import record
 from sweeper.sight import Sight
@@ -43,6 +43,10 @@ class Lookout:
     def look(self) -> Sight:
         """What there is now; where nothing answers, that is what is seen."""
         with self._turn:
+            try:
+                knock(self._address)
+            except OSError:
+                self._end()  # it would wait a minute for the cluster to come back; a new one says at once what to do
             if self._child is None:
                 self._child = self._joined()
             line = _asked(self._child)
