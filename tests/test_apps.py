@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -154,10 +156,13 @@ def test_branches_known_points_and_a_space_in_python(launch: Sweep, app: Path, t
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A Ray cluster of one node, with a token, that is not this sweep's own; its address."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray = Path(sys.executable).with_name("ray")
     with contextlib.ExitStack() as undo:
+        monkeypatch.setenv("RAY_TMPDIR", undo.enter_context(tempfile.TemporaryDirectory(prefix="r")))  # a short path
         log = undo.enter_context((tmp_path / "cluster.log").open("w"))
         head = subprocess.Popen(
             [
@@ -177,14 +182,21 @@ def cluster(tmp_path: Path) -> Iterator[str]:
         yield "127.0.0.1:6399"
 
 
-def test_a_running_cluster_is_joined_and_left_running(launch: Sweep, app: Path, cluster: str, tmp_path: Path) -> None:
-    done = launch(
-        *("lr=1,2", "hydra/sweeper/sampler=grid", f"hydra.sweeper.ray.address={cluster}"),
-        script=app,
-        launcher="ray",
-    )
+def test_a_running_cluster_is_joined_and_left_running(
+    launch: Sweep, app: Path, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n_trials, address in enumerate((cluster, "auto"), 1):
+        done = launch(
+            *("lr=1,2", "hydra/sweeper/sampler=grid", f"hydra.sweeper.n_trials={n_trials}"),
+            f"hydra.sweeper.ray.address={address}",
+            script=app,
+            launcher="ray",
+        )
+        assert done.returncode == 0, done.stderr
+        monkeypatch.delenv(
+            "RAY_AUTH_MODE", raising=False
+        )  # for `auto` a token that is there is used, as `ray start` does
 
-    assert done.returncode == 0, done.stderr
     assert len(study(tmp_path, "app").trials) == 2
 
 

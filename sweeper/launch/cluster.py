@@ -133,13 +133,16 @@ def local_node() -> dict[str, Any]:
 def running_cluster(address: str) -> Iterator[None]:
     """Join a running cluster; `auto` is the one that this machine is part of."""
     try:
-        if address == "auto":
+        is_own = address == "auto"
+        if is_own:
             address = _own_address()
         knock(address)
         if address.startswith(("127.", "localhost:")):  # Ray would look for it at the machine's own address
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
 
+        if is_own:
+            _use_own_token()
         with _signals_kept():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace=NAMESPACE)
     except (OSError, RuntimeError, ValueError) as error:
@@ -164,6 +167,13 @@ def _own_address() -> str:
         return (Path(folder) / "ray" / "ray_current_cluster").read_text().strip()
     except OSError as error:
         raise OSError("this machine is part of none; set RAY_ADDRESS=HOST:PORT for another one") from error
+
+
+def _use_own_token() -> None:
+    """Ray's own rule for `auto`: a token that this user has is used, as `ray start` does where nothing is said of it."""
+    from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def knock(address: str) -> None:
