@@ -170,7 +170,7 @@ def _own_address() -> str:
 
 
 def _use_own_token() -> None:
-    """Ray's own rule for `auto`: a token that this user has is used, as `ray start` does where nothing is said of it."""
+    """Ray's own rule for `auto`: a token that this user has is used, as `ray start` does unless told otherwise."""
     from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
     maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
