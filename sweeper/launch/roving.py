@@ -23,6 +23,7 @@ from sweeper.trial import Ended, Event, Failure, Resources, TrialSpec
 
 PREEMPTED = "preempted for a sweep of a higher priority"
 _LEAST_AT_ONCE = 2  # actors that begin on a node
+_LONG_S = 30.0  # for an actor to be placed and to import the app, before others give way
 _NEWEST = 0.1  # what the last trial counts of how long they take
 
 
@@ -67,8 +68,20 @@ class Berths:
         return berth
 
     async def started(self, berth: Berth) -> None:
-        """Wait until it has imported the app."""
-        await berth.slot.started()
+        """Wait until it has imported the app.
+
+        Where that takes long, all that are idle on its node give way: Ray may have put them on other cards than is
+        thought here, and has it wait for a whole one.
+        """
+        starting = asyncio.ensure_future(berth.slot.started())
+        try:
+            while not (await asyncio.wait({starting}, timeout=_LONG_S))[0]:
+                for idle in [one for one in self._idle if one.place.node == berth.place.node]:
+                    self._idle.remove(idle)
+                    self.drop(idle)
+            await starting
+        finally:
+            starting.cancel()
         self.warn(berth.slot)
         self._wake()
 
@@ -159,8 +172,9 @@ class Berths:
         own = replace(place.need, nodes=1)
         while (found := self._taken.take(own, but=others)) is None:
             there = [one for one in self._idle if one.place.node == place.node]
-            if not there:
-                break  # the node has gone meanwhile
+            if not there:  # parts of several cards are free, or the node has gone: Ray has it wait
+                found = (self._taken.seat(place.node, own),)
+                break
             self._idle.remove(there[0])
             self.drop(there[0])
         slot = RaySlot(replace(self.placement, resources=place.need, node=place.node))
