@@ -29,7 +29,7 @@ _NEWEST = 0.1  # what the last trial counts of how long they take
 
 @dataclass(eq=False)
 class Berth:
-    """An actor, and what Ray counts as taken for it; nothing where there was no room, and Ray has it wait."""
+    """An actor, and what is counted as taken for it, be it that Ray has it wait for that."""
 
     slot: RaySlot
     place: Place
@@ -178,7 +178,7 @@ class Berths:
             self._idle.remove(there[0])
             self.drop(there[0])
         slot = RaySlot(replace(self.placement, resources=place.need, node=place.node))
-        return Berth(slot, place, found or ())
+        return Berth(slot, place, found)
 
 
 @dataclass(frozen=True, slots=True)
