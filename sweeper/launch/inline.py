@@ -26,7 +26,7 @@ from sweeper.run.tee import copied_to
 from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 Work = Callable[[], None]
-_OVER_S = 0.05  # until what loses an exception is over
+_AGAIN_S = 0.05  # until a signal that nobody has heard is sent again
 
 
 class InlineLauncher:
@@ -142,8 +142,10 @@ class InlineSlot:
         self._signal()
 
     def _signal(self) -> None:
-        if self._running.is_set():
+        """Interrupt the trial; again and again, as one that begins to wait just when the signal comes sleeps on."""
+        if self._running.is_set() and self._stop is not None and not self._is_interrupted:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            self._loop.call_later(_AGAIN_S, self._signal)
 
     def forget(self) -> None:
         pass
@@ -183,7 +185,7 @@ class InlineSlot:
         def hook(lost: Any) -> None:
             if isinstance(lost.exc_value, Interruption):
                 self._is_interrupted = False
-                self._loop.call_soon_threadsafe(self._loop.call_later, _OVER_S, self._signal)
+                self._loop.call_soon_threadsafe(self._loop.call_later, _AGAIN_S, self._signal)
             else:
                 before(lost)
 
