@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import optuna
 import pytest
@@ -20,8 +19,8 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[Storage]:
-    opened = Storage(f"sqlite:///{tmp_path}/study.db")
+def storage(sqlite_url: str) -> Iterator[Storage]:
+    opened = Storage(sqlite_url)
     yield opened
     opened.close()
 

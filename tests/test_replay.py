@@ -40,10 +40,9 @@ def write_journal(folder: Path, run: str, events: tuple[Event, ...]) -> None:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(sqlite_url: str, tmp_path: Path) -> str:
     """A database whose driver died when it had heard of the start of trial 0 alone."""
-    url = f"sqlite:///{tmp_path}/sweeper.db"
-    with closing(Storage(url)) as storage:
+    with closing(Storage(sqlite_url)) as storage:
         record = Record(storage)
         study = optuna.create_study(storage=storage, study_name="digits")
         record.sweep_opened(make_sweep(folder=str(tmp_path / "sweep"))).result()
@@ -53,7 +52,7 @@ def url(tmp_path: Path) -> str:
         record.heard(LIFE[:1]).result()
         storage.ask(lambda connection: connection.execute(sweeps.update().values(process=NO_PROCESS)).close())
     write_journal(tmp_path / "sweep" / "0", RUN, LIFE)
-    return url
+    return sqlite_url
 
 
 def contents(url: str) -> object:

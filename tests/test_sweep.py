@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import optuna
 import pytest
@@ -139,8 +138,8 @@ def test_a_trial_that_was_asked_for_before_draining_and_comes_after_it_goes_back
     assert simulation.notebook.runs == []
 
 
-def test_stopped_trials_are_in_line_again_under_their_number(tmp_path: Path) -> None:
-    storage = Storage(f"sqlite:///{tmp_path}/study.db")
+def test_stopped_trials_are_in_line_again_under_their_number(sqlite_url: str) -> None:
+    storage = Storage(sqlite_url)
     simulation = Simulation(at_once, slots=2, n_trials=4, storage=storage)
 
     async def stuck(spec: TrialSpec, slot: SimulatedSlot) -> float:
@@ -186,13 +185,13 @@ def test_failures_beyond_the_budget_end_the_sweep() -> None:
     assert simulation.notebook.notices[-1] == "no further trials: 3 trials failed, 2 are allowed"
 
 
-def test_a_crashed_attempt_is_made_again_under_its_number(tmp_path: Path) -> None:
+def test_a_crashed_attempt_is_made_again_under_its_number(sqlite_url: str) -> None:
     async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
         if spec.number == 1 and spec.attempt < 2:
             raise Broke(Failure.CRASHED)
         return float(spec.params["x"])  # type: ignore[arg-type]
 
-    storage = Storage(f"sqlite:///{tmp_path}/study.db")
+    storage = Storage(sqlite_url)
     simulation = Simulation(objective, n_trials=4, attempts=Attempts(retries=2), storage=storage)
     study = simulation.run()
 

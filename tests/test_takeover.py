@@ -18,8 +18,8 @@ from sweeper.trial import Started
 from tests.record.samples import NO_PROCESS, make_spec, make_sweep
 
 
-def test_the_files_of_a_lost_run_are_kept_by_who_takes_over(tmp_path: Path) -> None:
-    storage, store = Storage(f"sqlite:///{tmp_path}/sweeper.db"), FolderStore(tmp_path / "artifacts")
+def test_the_files_of_a_lost_run_are_kept_by_who_takes_over(sqlite_url: str, tmp_path: Path) -> None:
+    storage, store = Storage(sqlite_url), FolderStore(tmp_path / "artifacts")
     study = optuna.create_study(study_name="digits", storage=storage)
     record = Record(storage)
     dead = make_sweep(
@@ -42,7 +42,7 @@ def test_the_files_of_a_lost_run_are_kept_by_who_takes_over(tmp_path: Path) -> N
     assert take_over(opened, record) == 1
     record.close()
 
-    history = History(f"sqlite:///{tmp_path}/sweeper.db")
+    history = History(sqlite_url)
     kept = {row.name: row.sha256 for row in history.artifacts(spec.run)}
     assert set(kept) == {"model.pt", "trial.log"}
     with store.open(str(kept["model.pt"])) as content:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -71,14 +70,9 @@ class Sweep:
         return why(History(self.url), TrialName("digits", number))
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    return f"sqlite:///{tmp_path}/sweeper.db"
-
-
 @pytest.mark.parametrize("name", [*SAMPLERS, pytest.param("gp", marks=pytest.mark.slow)])
-def test_every_sampler_gives_the_same_point_again(name: str, url: str) -> None:
-    sweep = Sweep(url, SAMPLERS.get(name, GP), name)
+def test_every_sampler_gives_the_same_point_again(name: str, sqlite_url: str) -> None:
+    sweep = Sweep(sqlite_url, SAMPLERS.get(name, GP), name)
     sweep.run()
     found = [sweep.why(number) for number in range(TRIALS)]
     assert [(one.problem, one.is_same) for one in found] == [(None, True)] * TRIALS
@@ -86,8 +80,8 @@ def test_every_sampler_gives_the_same_point_again(name: str, url: str) -> None:
 
 
 class TestWhatIsTold:
-    def test_what_a_choice_rested_on(self, url: str) -> None:
-        sweep = Sweep(url, SAMPLERS["tpe"], "tpe")
+    def test_what_a_choice_rested_on(self, sqlite_url: str) -> None:
+        sweep = Sweep(sqlite_url, SAMPLERS["tpe"], "tpe")
         sweep.run()
         first, later = sweep.why(0), sweep.why(8)
         assert (first.given, first.finished, first.is_random) == (("p.x",), 0, True)
@@ -95,32 +89,33 @@ class TestWhatIsTold:
         assert (later.finished, later.running, later.waiting, later.startup) == (6, 2, 0, 4)
         sweep.storage.close()
 
-    def test_the_page_and_the_json_say_so(self, url: str, sweeper: Sweeper) -> None:
-        sweep = Sweep(url, SAMPLERS["tpe"], "tpe")
+    def test_the_page_and_the_json_say_so(self, sqlite_url: str, sweeper: Sweeper) -> None:
+        sweep = Sweep(sqlite_url, SAMPLERS["tpe"], "tpe")
         sweep.run()
         lines = [
-            " ".join(line.split()) for line in sweeper("show", "digits/8", "--why", "--storage", url).out.splitlines()
+            " ".join(line.split())
+            for line in sweeper("show", "digits/8", "--why", "--storage", sqlite_url).out.splitlines()
         ]
         assert lines[0] == "why digits/8 has its parameters"
         assert "had seen 6 trials that had finished, 2 that ran" in lines and "asked again the same point" in lines
-        found = sweeper("show", "digits/8", "--why", "--json", "--storage", url).json
+        found = sweeper("show", "digits/8", "--why", "--json", "--storage", sqlite_url).json
         assert (found["is_same"], found["sampler"], found["finished"]) == (True, "TPESampler", 6)
-        assert sweeper("show", "digits", "--why", "--storage", url).status == 2
+        assert sweeper("show", "digits", "--why", "--storage", sqlite_url).status == 2
         sweep.storage.close()
 
-    def test_another_point_is_not_called_the_same(self, url: str) -> None:
-        sweep = Sweep(url, SAMPLERS["tpe"], "tpe")
+    def test_another_point_is_not_called_the_same(self, sqlite_url: str) -> None:
+        sweep = Sweep(sqlite_url, SAMPLERS["tpe"], "tpe")
         sweep.run()
         trial = sweep.study.trials[8]
         sweep.record.close()
         sweep.storage.close()
-        _change(url, trial._trial_id, trial.system_attrs[sampling.ASK] | {"seed": 6})
+        _change(sqlite_url, trial._trial_id, trial.system_attrs[sampling.ASK] | {"seed": 6})
         found = sweep.why(8)
         assert (found.is_same, found.is_close, found.problem) == (False, False, None)
         assert found.again is not None and found.again.keys() == found.params.keys()
 
-    def test_only_optunas_own_samplers_are_made_from_a_record(self, url: str) -> None:
-        sweep = Sweep(url, SAMPLERS["random"], "random")
+    def test_only_optunas_own_samplers_are_made_from_a_record(self, sqlite_url: str) -> None:
+        sweep = Sweep(sqlite_url, SAMPLERS["random"], "random")
         sweep.record.sweep_ended("s" * 32, "finished").result()
         evil = json.dumps({"sampler": {"_target_": "os.system", "command": "touch evil"}})
         sweep.record.sweep_opened(make_sweep(sweep="t" * 32, settings=evil)).result()
@@ -129,13 +124,13 @@ class TestWhatIsTold:
         assert sweep.why(0).problem == "its sampler was os.system, and only Optuna's own are asked again"
         sweep.storage.close()
 
-    def test_a_trial_that_sweeper_did_not_ask_for(self, url: str) -> None:
-        storage = Storage(url)
+    def test_a_trial_that_sweeper_did_not_ask_for(self, sqlite_url: str) -> None:
+        storage = Storage(sqlite_url)
         optuna.create_study(storage=storage, study_name="digits").ask(
             {"x": optuna.distributions.FloatDistribution(0, 1)}
         )
         storage.close()
-        found = why(History(url), TrialName("digits", 0))
+        found = why(History(sqlite_url), TrialName("digits", 0))
         assert found.again is None and found.is_same is None
         assert found.problem is not None and "is not on record" in found.problem
 

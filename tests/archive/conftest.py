@@ -32,10 +32,9 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
+def shelf(sqlite_url: str, tmp_path: Path) -> Iterator[Shelf]:
     """Two trials of the study digits, `keep` saves a file for one of them; the sweep has ended."""
-    url, store = f"sqlite:///{tmp_path}/sweeper.db", FolderStore(tmp_path / "artifacts")
-    storage = Storage(url)
+    store, storage = FolderStore(tmp_path / "artifacts"), Storage(sqlite_url)
     study = optuna.create_study(study_name="digits", storage=storage)
     record = Record(storage)
     record.sweep_opened(make_sweep(artifacts=store.url, folder=str(tmp_path))).result()
@@ -50,5 +49,5 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
         record.heard([saved(str(number) * 32, 1, kept)]).result()
         return str(kept.sha256)
 
-    yield Shelf(url, store, storage, put)
+    yield Shelf(sqlite_url, store, storage, put)
     storage.close()

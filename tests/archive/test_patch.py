@@ -26,10 +26,10 @@ DIFF = ["--- a/train.py", "+++ b/train.py", "@@ -1,2 +1,2 @@", " import helper",
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
+def url(sqlite_url: str, tmp_path: Path) -> Iterator[str]:
     """Three runs: of a commit, of a change to it with another file and a binary one, and one without code."""
     project, store = Repository(tmp_path / "project"), FolderStore(tmp_path / "artifacts")
-    storage = Storage(f"sqlite:///{tmp_path}/sweeper.db")
+    storage = Storage(sqlite_url)
     study = optuna.create_study(study_name="digits", storage=storage)
     record = Record(storage)
     record.sweep_opened(make_sweep(artifacts=store.url)).result()
@@ -42,7 +42,7 @@ def url(tmp_path: Path) -> Iterator[str]:
         record.run_opened("s" * 32, spec).result()
     study.ask()
     record.run_opened("s" * 32, make_spec(number=2, run="2" * 32)).result()
-    yield f"sqlite:///{tmp_path}/sweeper.db"
+    yield sqlite_url
     storage.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -33,8 +32,8 @@ CODE = {"files": [{"path": "new.py", "sha256": "f" * 64, "size": 7}], "diff": {"
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Any:
-    storage = Storage(f"sqlite:///{tmp_path}/sweeper.db")
+def record(sqlite_url: str) -> Any:
+    storage = Storage(sqlite_url)
     optuna.create_study(storage=storage, study_name="digits")
     yield Record(storage)
     storage.close()

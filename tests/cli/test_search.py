@@ -68,13 +68,12 @@ class TestSearch:
 
 class TestTag:
     @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        url = f"sqlite:///{tmp_path}/sweeper.db"
-        storage = Storage(url)
+    def url(self, sqlite_url: str) -> str:
+        storage = Storage(sqlite_url)
         study = optuna.create_study(study_name="digits", storage=storage)
         study.tell(study.ask(), 1.0)
         storage.close()
-        return url
+        return sqlite_url
 
     def test_a_tag_is_given_listed_found_and_taken(self, sweeper: Sweeper, url: str) -> None:
         assert sweeper("tag", "digits/0", "paper", "to publish").out == "paper\nto publish\n"

@@ -119,20 +119,6 @@ def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> st
     return postgres_server.url_of(postgres_server.create_database(_postgres_template))
 
 
-@pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "sweeper.db"
-    open_database(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
-    """A database of our schema with nothing in it."""
-    shutil.copy(_sqlite_template, tmp_path / "sweeper.db")
-    return f"sqlite:///{tmp_path}/sweeper.db"
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database_url(request: pytest.FixtureRequest) -> str:
     """The same on either engine."""
