@@ -133,7 +133,8 @@ class Composer:
         """Those of the selecting overrides that compose together, and that config; the others to `problems`."""
         while True:
             try:
-                return lines, self._fully(lines)
+                base = self._base(tuple(lines))
+                return lines, self._fully(lines) if base is None else clone(base.config)
             except Exception as error:
                 blamed = self._blamed(lines, error)
                 if blamed is None:

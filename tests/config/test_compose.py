@@ -273,6 +273,17 @@ def test_all_that_hydra_refuses_is_told_at_once(warm: Composer) -> None:
     assert lines[1].endswith("(with opt@optimizer=adam)")
 
 
+def test_what_hydra_refuses_is_composed_fully_once_where_its_base_is_known(
+    composer: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        composer.compose([f"lr={number}"], number, str(number))
+    calls = count_compositions(monkeypatch)
+    with pytest.raises(ConfigError, match="the config has no key lrr"):
+        composer.compose(["lrr=1"], 2, "2")
+    assert calls == [["lrr=1"]]
+
+
 def test_a_group_that_must_be_chosen_is_asked_for(tmp_path: Path, hydra_restore_singletons: None) -> None:
     files = FILES | {"config.yaml": "{defaults: [{model: '???'}, {opt: '???'}, _self_], lr: 1}"}
     composer = open_app(tmp_path, files).composer()
