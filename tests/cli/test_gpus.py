@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.run.process import MARKER, marker
+from tests.cli.conftest import Sweeper
 from tests.gpu_bench import GIB, Bench, Card
 from tests.history.database import Written
 
@@ -34,9 +35,10 @@ def trial() -> Iterator[int]:
         process.kill()
 
 
-def gpus(folder: Path, *arguments: str, bench: Bench | None = None) -> subprocess.CompletedProcess[str]:
+def gpus(bench: Bench, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`sweeper gpus ARGUMENTS` on a bench, in a process of its own: it is told at its start where the library is."""
     given = {name: value for name, value in os.environ.items() if name not in ("CUDA_VISIBLE_DEVICES", "RAY_ADDRESS")}
-    given |= {} if bench is None else bench.environment()
+    given |= bench.environment()
     command = [sys.executable, "-m", "sweeper.cli", "gpus", *arguments]
     return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False)
 
@@ -49,29 +51,30 @@ def test_cards_their_trials_and_strangers(bench: Bench, trial: int, written: Wri
     written.run("digits", 4, sweep=sweep, state="COMPLETE", gpus=json.dumps(["GPU-a"]))
     bench.change(0, processes=((trial, 3 * GIB), (os.getpid(), GIB)))
 
-    found = json.loads(gpus(tmp_path, "--json", bench=bench).stdout)
+    found = json.loads(gpus(bench, tmp_path, "--json").stdout)
     assert [card["index"] for card in found] == [0, 1] and [card["uuid"] for card in found] == ["GPU-a", "GPU-b"]
     assert (found[0]["memory_total"], found[0]["memory_used"], found[0]["utilization"]) == (80 * GIB, 4 * GIB, 0.4)
     assert (found[0]["trials"], found[0]["others"]) == (["digits/3"], [os.getpid()])
     assert (found[1]["name"], found[1]["trials"], found[1]["others"]) == ("Tesla T4", [], [])
-    shown = gpus(tmp_path, bench=bench).stdout
+    shown = gpus(bench, tmp_path).stdout
     assert "digits/3" in shown and f"process {os.getpid()}" in shown and "40%" in shown
 
 
-def test_no_gpu_here(tmp_path: Path) -> None:
-    assert json.loads(gpus(tmp_path, "--json").stdout) == []
-    assert gpus(tmp_path).stdout.startswith("There is no GPU here: ")
+def test_no_gpu_here(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert sweeper("gpus", "--json").json == []
+    assert sweeper("gpus").out.startswith("There is no GPU here: ")
 
 
 def test_a_card_that_is_lost_is_named(bench: Bench, tmp_path: Path) -> None:
     bench.change(1, error=15)
-    done = gpus(tmp_path, bench=bench)
+    done = gpus(bench, tmp_path)
     assert "GPU 1: GPU is lost" in done.stdout and "NVIDIA H100" in done.stdout
 
 
-def test_watching_is_for_a_terminal(bench: Bench, tmp_path: Path) -> None:
-    done = gpus(tmp_path, "--watch", "--json", bench=bench)
-    assert done.returncode != 0 and "--watch is for a terminal" in done.stderr
+def test_watching_is_for_a_terminal(sweeper: Sweeper) -> None:
+    done = sweeper("gpus", "--watch", "--json")
+    assert done.status == 2 and "--watch is for a terminal" in done.err
 
 
 def test_watching_shows_what_changes_until_ctrl_c(bench: Bench, tmp_path: Path) -> None:

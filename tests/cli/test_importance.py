@@ -16,7 +16,7 @@ from sweeper.history import History
 from sweeper.importance import evaluate
 from tests.cli.conftest import Sweeper
 from tests.conftest import Sweep
-from tests.history.database import Written, sqlite_url
+from tests.history.database import Written, optimize, sqlite_url
 from tests.record.conftest import PostgresServer, postgres_server
 
 __all__ = ["postgres_server"]
@@ -33,7 +33,7 @@ def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
     """30 trials whose objective is x, whose metric `loss` is y, and whose runtime is x again; to be read only."""
     written = Written(sqlite_url(tmp_path_factory.mktemp("surface")))
     study = written.study("s", ("maximize",))
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + 0 * trial.suggest_float("y", 0, 1), n_trials=30)
+    optimize(study, lambda trial: trial.suggest_float("x", 0, 1) + 0 * trial.suggest_float("y", 0, 1), n_trials=30)
     written.our_tables()
     for trial in study.trials:
         x, y = trial.params["x"], trial.params["y"]
@@ -85,7 +85,7 @@ def test_pairs_circumstances_and_a_second_opinion(ask: Sweeper, surface: Written
 def test_a_study_that_sweeper_did_not_write(sweeper: Sweeper, written: Written, tmp_path: Path) -> None:
     """Optuna's own tables alone: the objective, the runtime, pairs, a figure; and nothing is created in it."""
     study = written.study("theirs", ("minimize",))
-    study.optimize(lambda t: t.suggest_float("x", 0, 1) ** 2 + t.suggest_int("n", 1, 3), n_trials=30)
+    optimize(study, lambda t: t.suggest_float("x", 0, 1) ** 2 + t.suggest_int("n", 1, 3), n_trials=30)
     tables = inspect(written.engine).get_table_names()
     found = sweeper("importance", "theirs", "--pairs", "--json", "--png", "page.png").json
     assert set(found) >= {"importances", "std", "pairs", "r2", "n_trials", "notes"}
@@ -120,7 +120,7 @@ def test_the_figure_is_written_beside_what_is_printed(ask: Sweeper, tmp_path: Pa
 
 def test_trials_without_a_circumstance_are_counted(sweeper: Sweeper, written: Written) -> None:
     study = written.study("s")
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=12)
+    optimize(study, lambda trial: trial.suggest_float("x", 0, 1), n_trials=12)
     written.our_tables()
     for number in range(9):
         written.run("s", number, seed=number % 2)
@@ -146,7 +146,7 @@ def test_the_next_space_is_a_config(ask: Sweeper) -> None:
 )
 def test_of_what_trials_used_of_their_cards(sweeper: Sweeper, written: Written, asked: str, column: str) -> None:
     study = written.study("cards")
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=30)
+    optimize(study, lambda trial: trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1), n_trials=30)
     written.our_tables()
     for trial in study.trials:
         written.run("cards", trial.number, **{column: round(2**30 * trial.params["x"])})
@@ -196,7 +196,7 @@ def test_what_cannot_be_asked(ask: Sweeper, arguments: list[str], message: str) 
 @pytest.mark.slow
 def test_several_objectives_are_explained_one_at_a_time(sweeper: Sweeper, written: Written) -> None:
     study = written.study("s", ("maximize", "minimize"), ("acc", "size"))
-    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), n_trials=30)
+    optimize(study, lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), n_trials=30)
     refused = sweeper("importance", "s")
     assert refused.status == 2 and "choose one with --metric acc or --metric size" in refused.err
     assert sweeper("importance", "s", "--metric", "size", "--json").json["importances"]["y"] > 0.8

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,29 +12,25 @@ import pytest
 from sweeper.cli.option import Form
 from sweeper.cli.queue import _show
 from sweeper.share.claim import Standing
+from tests.cli.conftest import Sweeper
 
 ROW = Standing("s" * 32, "digits", "ann", "host", 2.0, 0, 0.0, 6.0, "GPU", 1.0, 5.333, 5.0, 5, 12, 7200.0, 0.0)
 
 
-def queue(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    command = [sys.executable, "-m", "sweeper.cli", "queue", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-
-
 def test_where_no_cluster_is_up_the_list_is_empty(tmp_path: Path) -> None:
-    assert json.loads(queue(tmp_path, "--json").stdout) == []
+    """In a process of its own: before a cluster is joined, Ray's variables are set for good."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    done = queue(tmp_path, "--json", "--address", address)
-    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    command = [sys.executable, "-m", "sweeper.cli", "queue", "--json", "--address", address]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout) == []
 
 
-def test_without_an_address_it_says_what_to_type(tmp_path: Path) -> None:
-    done = queue(tmp_path)
-
-    assert done.stdout == "No cluster is named: give --address HOST:PORT, or set RAY_ADDRESS.\n"
+def test_without_an_address_it_says_what_to_type(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert sweeper("queue").out == "No cluster is named: give --address HOST:PORT, or set RAY_ADDRESS.\n"
+    assert sweeper("queue", "--json").json == []
 
 
 def test_shares_use_and_waiting_are_in_every_form(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from sweeper.errors import NotFound
 from sweeper.record import tables
 from tests.document.page import NOW, Page, report_on
-from tests.history.database import STARTED, Written, digits, sqlite_url
+from tests.history.database import STARTED, Written, digits, optimize, sqlite_url
 
 HOSTILE = "<script>alert(1)</script>\"'&{{7*7}} \u202egnp.exe \x1b[31m ../../etc/passwd " + "x" * 3000
 
@@ -142,7 +142,7 @@ def test_the_page_needs_no_network_and_runs_nothing(page: Page) -> None:
 @pytest.mark.slow
 def test_a_study_that_sweeper_did_not_write(written: Written) -> None:
     study = written.study("theirs", ("minimize",))
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=25)
+    optimize(study, lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=25)
     page = report_on(written.url, "theirs")
     assert titles(page)[0] == "#best-trials" and "#timeline" in titles(page) and "#failures" not in titles(page)
     assert "sweeper did not launch this study" in page.text
@@ -218,7 +218,7 @@ def test_every_attempt_is_on_the_timeline(written: Written) -> None:
 @pytest.mark.slow
 def test_several_objectives_each_have_their_figures(written: Written) -> None:
     study = written.study("s", ("maximize", "minimize"), ("acc", "size"))
-    study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), n_trials=20)
+    optimize(study, lambda trial: (trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)), n_trials=20)
     page = report_on(written.url, "s")
     assert {"#importance-0", "#importance-1"} < set(titles(page))
     assert "What mattered for size" in page.text and "Pareto front" in page.text

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study.study import ObjectiveFuncType
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import create_engine, event, insert
 
@@ -156,6 +157,13 @@ def add(
             constraints=dict(constraints) if constraints else None,
         )
     )
+
+
+def optimize(study: optuna.Study, objective: ObjectiveFuncType, n_trials: int) -> None:
+    """As `study.optimize`, in memory: a database takes some commits for each trial."""
+    apart = optuna.create_study(directions=study.directions)
+    apart.optimize(objective, n_trials=n_trials)
+    study.add_trials(apart.trials)
 
 
 def sqlite_url(folder: Path) -> str:
