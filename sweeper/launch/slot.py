@@ -79,7 +79,7 @@ class Placement:
 
 
 class NodeGone(Exception):
-    """The node that a slot had to be on is there no more, or takes no more."""
+    """The node that a slot had to be on is there no more, or takes no more; or the slot has been given back."""
 
 
 class RaySlot:
@@ -172,7 +172,7 @@ class RaySlot:
             cause = error.cause
             raise cause if isinstance(cause, LaunchError) else LaunchError(str(error)) from error
         except (RayActorError, ActorUnschedulableError) as error:  # its node went while it waited
-            if self._placement.node is not None:
+            if self.is_closed or self._placement.node is not None:
                 raise NodeGone(str(error)) from error
             self._replace()
 
@@ -239,7 +239,6 @@ class RaySlot:
         self._actor.stop.remote(failure, error)
 
     async def close(self) -> None:
-        self.is_closed = True
         self.kill()
 
     async def address(self) -> tuple[str, int]:
@@ -252,15 +251,20 @@ class RaySlot:
         self._actor.beat.options(**_ONCE).remote()
 
     def kill(self) -> None:
-        """Give its place back to the cluster; a trial that runs ends with it."""
+        """Give its place back to the cluster for good; a trial that runs ends with it."""
+        self.is_closed = True
+        self._end()
+
+    def _end(self) -> None:
         import ray
 
         with contextlib.suppress(Exception):  # whatever Ray says of an actor that is gone
             ray.kill(self._actor)
 
     def _replace(self) -> None:
-        self.kill()
-        self._actor = self._placement.actor()
+        self._end()
+        if not self.is_closed:  # whoever hears the old one still is told that it is gone
+            self._actor = self._placement.actor()
         self._arrived = None
 
 

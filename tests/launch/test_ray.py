@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from sweeper.errors import LaunchError
 from sweeper.launch.cluster import local_node, local_ray
 from sweeper.launch.ray import RayLauncher
-from sweeper.launch.slot import Placement
+from sweeper.launch.slot import NodeGone, Placement
 from sweeper.run.app import App, Task
 from sweeper.trial import Failure, Resources
 from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
@@ -87,6 +87,32 @@ class TestRayLauncher(ProcessContract):
 
         with pytest.raises(LaunchError, match="no_such_module"):
             run_all(RayLauncher(Placement(broken), [Resources()], 1, None), [])
+
+
+def test_a_slot_that_was_given_back_takes_no_place_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trial may be heard still: the ranks of a gang are heard on tasks of their own."""
+    made: list[Placement] = []
+    make = Placement.actor
+    monkeypatch.setattr(Placement, "actor", lambda placement: made.append(placement) or make(placement))
+    launcher = RayLauncher(Placement(App.of(apps.waits, Callbacks())), [Resources()], 1, None)
+
+    async def main() -> list[object]:
+        async for slot in launcher.slots():
+            events: list[object] = []
+            async for batch in slot.run(spec_for(tmp_path, {"signal": str(tmp_path / "running")})):
+                if not events:
+                    slot.kill()
+                events += batch
+            with pytest.raises(NodeGone):
+                await slot.ready()
+            return events
+        return []
+
+    with launcher:
+        events = launcher.drive(main())
+
+    assert (events[-1].state, events[-1].failure) == (TrialState.FAIL, Failure.LOST)
+    assert len(made) == 1
 
 
 def test_a_killed_slot_is_a_lost_trial(tmp_path: Path) -> None:
