@@ -19,6 +19,13 @@ from tests.cli.conftest import Sweeper
 from tests.gpu_bench import GIB, Bench, Card
 from tests.history.database import Written
 
+# Looks as often as a test can wait for: `python -c HASTY gpus --watch`.
+HASTY = """
+from sweeper.cli import main, watching
+watching._EVERY_S = 0.02
+main()
+"""
+
 
 @pytest.fixture
 def bench(gpu_library: Path, tmp_path: Path) -> Bench:
@@ -86,11 +93,7 @@ def test_watching_shows_what_changes_until_ctrl_c(bench: Bench, tmp_path: Path) 
         "--default-signal=INT",
         "setsid",
         "--ctty",
-        sys.executable,
-        "-m",
-        "sweeper.cli",
-        "gpus",
-        "--watch",
+        *(sys.executable, "-c", HASTY, "gpus", "--watch"),
     ]
     environment = os.environ | bench.environment() | {"TERM": "xterm-256color"}
     environment.pop("CUDA_VISIBLE_DEVICES", None)

@@ -15,7 +15,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeper.errors import StorageError
-from sweeper.record import Record, Storage, ledger, link, outage, writer
+from sweeper.record import Record, Storage, database, ledger, link, outage, writer
 from sweeper.record.tables import metrics, runs, sweeps
 from tests.record.conftest import PostgresServer, new_server
 from tests.record.proxy import Proxy
@@ -79,6 +79,7 @@ def trouble(request: pytest.FixtureRequest) -> Iterator[Trouble]:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage, "_BLIP_S", 0.0)
     monkeypatch.setattr(link, "_REST_S", 0.0)
+    monkeypatch.setattr(database, "_BUSY_MS", 20)
     for module in (writer, ledger):
         monkeypatch.setattr(module, "FAREWELL_S", 0.0)
 
