@@ -226,6 +226,7 @@ def _spec(config: DictConfig, settings: Settings, code: Code, artifacts: str) ->
         params={},
         overrides=tuple(masked(list(config.hydra.overrides.task))),
         config=masked(resolve(config)),
+        base=b"",
         payload=b"",
         folder=folder,
         seed=settings.seed,

@@ -33,6 +33,7 @@ def specifying(prepared: Prepared) -> Callable[[Asked], TrialSpec]:
             params=asked.params,
             overrides=tuple(masked(overrides)),
             config=masked(resolved),
+            base=prepared.composer.base(composed),
             payload=pickle.dumps(prepared.composer.recipe(composed)),
             folder=f"{folder}/attempt-{asked.attempt + 1}" if asked.attempt else folder,
             seed=trial_seed(prepared.seed, asked.number),

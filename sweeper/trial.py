@@ -72,7 +72,8 @@ class TrialSpec:
     params: Mapping[str, ParamValue]  # what the sampler chose
     overrides: tuple[str, ...]  # Hydra's, as `hydra.overrides.task` has them
     config: Mapping[str, object]  # resolved, plain; for the record
-    payload: bytes  # how to make the config, pickled (sweeper.config.recipe); for the trial's process
+    base: bytes  # the config that trials share, pickled; for the trial's process
+    payload: bytes  # how to make this trial's config of it, pickled (sweeper.config.recipe)
     folder: str  # absolute; the output folder of this attempt alone
     seed: int | None  # of this trial, derived from the sweep's; None leaves the generators as they are
     directions: int = 1  # how many objective values the task must return

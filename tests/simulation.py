@@ -187,6 +187,7 @@ def spec_of(asked: Asked) -> TrialSpec:
         (),
         {},
         b"",
+        b"",
         "/",
         0,
     )

@@ -42,7 +42,8 @@ def spec_for(folder: Path, values: Mapping[str, object], number: int = 0, attemp
         params={},
         overrides=tuple(config.hydra.overrides.task),
         config=dict(values),
-        payload=pickle.dumps(Recipe(pickle.dumps(config))),
+        base=pickle.dumps(config),
+        payload=pickle.dumps(Recipe()),
         folder=str(folder / str(number)),
         seed=0,
     )

@@ -248,7 +248,7 @@ def measure_points(folder: Path, postgresql: str | None, rounds: int) -> None:
         for _ in range(rounds):
             runs = [uuid.uuid4().hex for _ in range(8)]
             for run in runs:
-                spec = TrialSpec(run, 0, run, 0, {}, (), {}, b"", "/tmp", seed=0)
+                spec = TrialSpec(run, 0, run, 0, {}, (), {}, b"", b"", "/tmp", seed=0)
                 record.run_opened("0" * 32, spec).result()
             batches = list(events_of(runs, 200_000, 4))
             began = time.perf_counter()

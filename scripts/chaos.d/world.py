@@ -81,16 +81,16 @@ class World:
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """The slots' processes by what they are."""
-        found: dict[str, list[psutil.Process]] = {"slot": [], "zygote": [], "trial": []}
+        found: dict[str, list[psutil.Process]] = {"slot": [], "supervisor": [], "zygote": [], "trial": []}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if MARKER not in process.environ() or str(self.folder) not in process.environ().get("RAY_TMPDIR", ""):
                     continue
-                parent = process.parent()
-                is_zygote = "zygote" in process.cmdline() and parent is not None and MARKER not in parent.environ()
-                found["zygote" if is_zygote else "trial"].append(process)
-                if is_zygote and parent is not None:
-                    found["slot"].append(parent)
+                kinds = ("supervisor", "zygote", "trial")
+                above = [parent for parent in process.parents() if MARKER in parent.environ()]
+                found[kinds[min(len(above), 2)]].append(process)
+                if not above and (slot := process.parent()) is not None:
+                    found["slot"].append(slot)
         return found
 
 
@@ -112,7 +112,7 @@ def _kill(kind: str) -> Fault:
 
 def _pause_a_slot(world: World, chance: random.Random) -> str:
     found = world.processes()
-    victims = [process for kind in ("slot", "zygote", "trial") for process in found[kind]]
+    victims = [process for kind in found for process in found[kind]]
     for number in (signal.SIGSTOP, signal.SIGCONT):
         for victim in victims:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -212,7 +212,7 @@ def _fill_the_disk(world: World, chance: random.Random) -> str:
 
 def faults(world: World) -> list[Fault]:
     """What can befall this world, the likelier the more often it is named."""
-    common = [_kill("trial"), _kill("trial"), _kill("zygote"), _kill("slot"), _kill_the_driver, _end_the_driver]
+    common = [_kill("trial"), _kill("trial"), _kill("zygote"), _kill("supervisor"), _kill("slot"), _kill_the_driver, _end_the_driver]
     rare = [_pause_a_slot, _kill_a_node, *([] if world.disk is None else [_fill_the_disk])]
     if world.server is not None:
         return [*common, *rare, _restart_postgresql, _stop_postgresql, _cut_connections, _end_the_driver_in_an_outage]

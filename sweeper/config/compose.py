@@ -101,11 +101,15 @@ class Composer:
             raise ConfigError(told) from error
         return composed
 
+    def base(self, composed: Composed) -> bytes:
+        """The config that the trial's process makes the same config of: one that trials share, if there is one."""
+        return self.dumps(composed.config) if composed.base is None else composed.base
+
     def recipe(self, composed: Composed) -> Recipe:
-        """What the trial's process makes the same config of, with what resolvers have answered in it up to now."""
+        """How it makes it, with what resolvers have answered in it up to now."""
         if composed.base is None:
-            return Recipe(self.dumps(composed.config))
-        return Recipe(composed.base, composed.changes, composed.job, dict(OmegaConf.get_cache(composed.config)))
+            return Recipe()
+        return Recipe(composed.changes, composed.job, dict(OmegaConf.get_cache(composed.config)))
 
     def diagnose(self, overrides: Sequence[str]) -> dict[str, str]:
         """Which of these overrides cannot be composed: key to sentence. Empty if each is right by itself."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import AnyNode, DictConfig, OmegaConf, ReadonlyConfigError, open_dict
+from omegaconf import AnyNode, DictConfig, OmegaConf, ReadonlyConfigError, StringNode, open_dict
 
 OF_EACH: Mapping[str, tuple[str, ...]] = {
     "job": ("override_dirname", "id", "num", "env_set"),
@@ -33,9 +33,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One trial's config. Without a `job`, `base` is the trial's own and has everything in it."""
+    """One trial's config, made of a base. Without a `job` the base is the trial's own and has everything in it."""
 
-    base: bytes  # a DictConfig, pickled
     changes: tuple[Override, ...] = ()
     job: Job | None = None
     cache: Mapping[str, Any] | None = None  # what resolvers gave that answer once for all, such as ${now:}
@@ -50,7 +49,7 @@ def change(config: DictConfig, changes: Sequence[Override]) -> None:
 def enter(config: DictConfig, job: Job) -> None:
     """Write the trial's own values into the `hydra` node."""
     hydra = config.hydra
-    put(hydra.overrides, "task", list(job.overrides))
+    _put_texts(hydra.overrides, "task", job.overrides)
     own = hydra.job
     if job.variables:
         with open_dict(own.env_set):
@@ -65,6 +64,13 @@ def put(config: DictConfig, key: str, value: object) -> None:
     """Set a value that Hydra declares, with all of OmegaConf's checks of it and none of the way there."""
     node: Any = config._get_node(key)
     node._set_value(value)
+
+
+def _put_texts(config: DictConfig, key: str, texts: Sequence[str]) -> None:
+    """Set a list of texts that Hydra declares; OmegaConf would append each with thirty calls."""
+    node: Any = config._get_node(key)
+    made = [StringNode(text, key=place, parent=node, is_optional=False) for place, text in enumerate(texts)]
+    vars(node)["_content"] = made
 
 
 def _is_set(config: DictConfig, override: Override) -> bool:

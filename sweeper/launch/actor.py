@@ -95,7 +95,7 @@ class SlotActor:
         """Start a trial, unless it runs already; returns its first events, as `hear` does."""
         if self._spec is not None and self._spec.run == spec.run:  # an answer was lost on its way
             return await self.hear(0, patience_s)
-        self._spec, self._events, self._first = replace(spec, payload=b""), [], 0
+        self._spec, self._events, self._first = replace(spec, base=b"", payload=b""), [], 0
         self._grown = asyncio.Event()
         self._work = asyncio.create_task(self._listen(self._host.run(self._here(spec))))
         return await self.hear(0, patience_s)
@@ -113,7 +113,7 @@ class SlotActor:
         return (*self._from_journal(heard), *behind(self._events, heard - self._first))
 
     async def holds(self) -> TrialSpec | None:
-        """The trial whose end nobody has heard yet; without its payload."""
+        """The trial whose end nobody has heard yet; without what its config is made of."""
         return self._spec
 
     async def forget(self) -> None:

@@ -186,7 +186,7 @@ class RaySlot:
                 yield events
             self.forget()
             return
-        # the config travels in the payload
+        # the config travels in base and payload
         call = self._actor.begin.remote(replace(spec, config={}), self._placement.beat_s)
         async for events in self._follow(spec, call):
             yield events

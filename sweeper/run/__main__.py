@@ -1,13 +1,16 @@
-"""Processes of a slot; started by `sweeper.run.host` and the zygote, not by people.
+"""Processes of a slot; started by `sweeper.run.host` and the supervisor, not by people.
 
-`python -m sweeper.run zygote FD ISOLATION` and `python -m sweeper.run trial BELL PAYLOAD STACKS PARENT`.
+`python -m sweeper.run supervisor FD ISOLATION` and `python -m sweeper.run trial BELL PAYLOAD STACKS PARENT`.
 """
 
 import sys
 
 role, *arguments = sys.argv[1:]
-if role == "zygote":
-    from sweeper.run.zygote import main
+if role == "supervisor":
+    from sweeper.run import pages
+
+    pages.reserve()  # before anything else is imported
+    from sweeper.run.supervisor import main
 
     main(int(arguments[0]), arguments[1])
 else:

@@ -62,6 +62,7 @@ def main(bell: int, payload: int, stacks: int, parent: int) -> None:
     with os.fdopen(payload, "rb") as file:
         spec, app = pickle.load(file)
     packed: App = app
+    settle()
     be_the_trial(spec, packed.load, None, Ties(socket.socket(fileno=bell), os.fdopen(stacks, "wb"), parent))
 
 
@@ -80,11 +81,17 @@ def log_path(spec: TrialSpec) -> Path:
     return Path(spec.folder) / "trial.log"
 
 
+def settle() -> None:
+    """What needs to be done but once, in a trial's process or in one that forks it: signals end it, lines are whole."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's daemons block SIGINT
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+
 def _take_signals(stacks: BinaryIO) -> None:
     """Signals do what they do in a fresh process, and those that end it leave the stacks of its threads."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's daemons block SIGINT
     faulthandler.enable(stacks)
     faulthandler.register(signal.SIGTERM, stacks, chain=True)
 
@@ -110,8 +117,6 @@ def _log_to(path: Path) -> None:
     os.dup2(log, 2)
     os.close(log)
     os.close(nothing)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
 
 
 class Bell:

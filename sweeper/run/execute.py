@@ -198,7 +198,7 @@ def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun, template: job.
 
     try:
         recipe: Recipe = pickle.loads(spec.payload)
-        own = template or job.Template.of(recipe.base)
+        own = template or job.Template.of(spec.base)
         returned = job.run(task, recipe, own, Path(spec.folder), app.callbacks)
     except BaseException as error:  # sys.exit and Ctrl-C in training code are ends like any other, to be written down
         return of_exception(error)

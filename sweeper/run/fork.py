@@ -1,4 +1,4 @@
-"""Forks the processes of trials from one that has imported the app; the next one waits before its trial is known.
+"""Trials' processes forked from one that has imported the app; the next one waits before its trial is known.
 
 While the driver takes a trial's end and chooses the next, the slot's core has nothing to do: the fork, and the first
 pages that a new process copies, cost nobody any time then. The process that waits gets its trial, and what ties it to
@@ -7,25 +7,19 @@ its parent, through a socket of its own.
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import gc
 import os
 import pickle
 import socket
-import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import BinaryIO
 
-from sweeper.config.recipe import Recipe
-from sweeper.run import job
-from sweeper.run.app import LoadedApp
-from sweeper.run.child import Ties, be_the_trial
-from sweeper.run.process import die_with
-from sweeper.trial import TrialSpec
+from sweeper.run.app import App
+from sweeper.run.message import Ready
+from sweeper.run.zygote import ANSWER, BASE, FORK, HEARD, LENGTH, ORDER, WAIT, be_the_zygote
+from sweeper.trial import Captured, Event, TrialSpec
 
-_LENGTH = struct.Struct("!Q")
+_MANY = 64  # bases that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +34,7 @@ class _Waiting:
         payload = pickle.dumps(spec)
         with self.line as line:
             try:
-                socket.send_fds(line, [_LENGTH.pack(len(payload))], [bell.fileno(), stacks.fileno()])
+                socket.send_fds(line, [LENGTH.pack(len(payload))], [bell.fileno(), stacks.fileno()])
                 line.sendall(payload)
             except (BrokenPipeError, ConnectionResetError):
                 return False
@@ -48,76 +42,91 @@ class _Waiting:
 
 
 class Forks:
-    """Gives each trial of an app a process of its own."""
+    """The processes of one app's trials, and the zygote that forks them. Methods raise EOFError once that is gone."""
 
-    def __init__(self, app: LoadedApp, host: Connection) -> None:
-        self._app = app
-        self._host = host
+    def __init__(self, app: App, closing: Iterable[Callable[[], None]] = ()) -> None:
+        """`closing` closes in the zygote what this process alone is to have open."""
+        self._orders, theirs = socket.socketpair()
+        supervisor = os.getpid()
+        zygote = os.fork()
+        if zygote == 0:
+            be_the_zygote(theirs, app, supervisor, (self._orders.close, *closing))
+        theirs.close()
+        self.lasting = frozenset({zygote})
         self._next: _Waiting | None = None
+        self._bases: dict[int, int] = {}  # by their hash: how many trials had it
+        self._said: set[str] = set()  # environments
+
+    def ready(self) -> Ready:
+        """What the zygote says once it has imported the app, or cannot."""
+        (length,) = LENGTH.unpack(self._received(LENGTH.size))
+        message: Ready = pickle.loads(self._received(length))
+        return message
 
     def prepare(self) -> None:
-        """Fork the process of the next trial."""
+        """Have the process of the next trial forked."""
         if self._next is None:
             self._next = self._forked()
 
     def start(self, spec: TrialSpec, bell: socket.socket, stacks: BinaryIO) -> int:
         """Give a trial the process that waits, or a new one; returns its id."""
-        _template(spec)  # what is forked from now on has it
+        self._tell_of(spec.base)
         waiting, self._next = self._next, None
         if waiting is not None:
             if waiting.take(spec, bell, stacks):
                 return waiting.pid
-            os.waitpid(waiting.pid, 0)
+            self.wait(waiting.pid)
         new = self._forked()
         new.take(spec, bell, stacks)  # if it has died already, that is how the trial ends
         return new.pid
 
+    def wait(self, pid: int) -> int:
+        """The exit status of a trial's process that has ended, or is about to, as `os.waitpid` has it."""
+        self._order(WAIT, pid)
+        return self._answer()
+
+    def heed(self, event: Event) -> None:
+        """Trials forked from now on need only name the environment that has reached the record whole."""
+        if isinstance(event, Captured) and event.environment not in self._said:
+            self._said.add(event.environment)
+            said = event.environment.encode()
+            self._order(HEARD, len(said), said)
+
+    def _tell_of(self, base: bytes) -> None:
+        """The second trial of a base says that there will be more: what these share is then made once for all."""
+        key = hash(base)
+        count = self._bases[key] = self._bases.pop(key, 0) + 1
+        if count == 2:
+            self._order(BASE, len(base), base)
+        if len(self._bases) > _MANY:
+            del self._bases[next(iter(self._bases))]
+
     def _forked(self) -> _Waiting:
         ours, theirs = socket.socketpair()
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._host.close()
+        try:
+            with theirs:
+                self._order(FORK, 0, descriptors=(theirs.fileno(),))
+            return _Waiting(self._answer(), ours)
+        except EOFError:
             ours.close()
-            _wait_for_a_trial(theirs, self._app, parent)
-        theirs.close()
-        with contextlib.suppress(PermissionError, ProcessLookupError):
-            os.setpgid(pid, pid)  # the trial does the same: whoever is first
-        return _Waiting(pid, ours)
+            raise
 
+    def _order(self, word: bytes, number: int, said: bytes = b"", descriptors: tuple[int, ...] = ()) -> None:
+        try:
+            socket.send_fds(self._orders, [ORDER.pack(word, number)], descriptors)
+            self._orders.sendall(said)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise EOFError from error
 
-def _wait_for_a_trial(line: socket.socket, app: LoadedApp, parent: int) -> None:
-    """Never returns: there is a trial to be, or the parent is gone."""
-    try:
-        die_with(parent)
-        with line:
-            spec, bell, stacks = _received(line)
-        template = _template(spec)
-    except BaseException:
-        os._exit(1)
-    be_the_trial(spec, lambda: app, template, Ties(bell, stacks, parent))
+    def _answer(self) -> int:
+        (number,) = ANSWER.unpack(self._received(ANSWER.size))
+        return int(number)
 
-
-def _received(line: socket.socket) -> tuple[TrialSpec, socket.socket, BinaryIO]:
-    length, descriptors, _, _ = socket.recv_fds(line, _LENGTH.size, 2)
-    bell, stacks = descriptors
-    with line.makefile("rb") as file:
-        spec: TrialSpec = pickle.loads(file.read(*_LENGTH.unpack(length)))
-    return spec, socket.socket(fileno=bell), os.fdopen(stacks, "wb")
-
-
-def _template(spec: TrialSpec) -> job.Template | None:
-    """What the spec's base makes; None where it makes nothing: the trial's own process then finds out, and says why."""
-    try:
-        recipe: Recipe = pickle.loads(spec.payload)
-        return _template_of(recipe.base)
-    except Exception:
-        return None
-
-
-@functools.lru_cache(maxsize=16)
-def _template_of(base: bytes) -> job.Template:
-    template = job.Template.of(base)
-    template.log.foresee()
-    gc.freeze()
-    return template
+    def _received(self, size: int) -> bytes:
+        try:
+            found = self._orders.recv(size, socket.MSG_WAITALL)
+        except ConnectionResetError as error:
+            raise EOFError from error
+        if len(found) < size:
+            raise EOFError
+        return found

@@ -1,4 +1,4 @@
-"""The other end of a zygote: starts it, hands it trials, hears their events. Lives in a slot, on an asyncio loop."""
+"""The other end of a supervisor: starts it, hands it trials, hears their events. Lives in a slot, on an asyncio loop."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Host:
         self._isolation = isolation
         self._mark = marker()
         self._process: subprocess.Popen[bytes] | None = None
-        self._zygote: Connection | None = None
+        self._supervisor: Connection | None = None
         self._early_stop: Stop | None = None  # one that came before the trial was on its way
         self._is_underway = False
         self.unforkable: str | None = None  # why trials are spawned though they were to be forked
         kill_leftovers()
 
     async def ready(self) -> None:
-        """Have a zygote with the app imported. Raises LaunchError with the app's own traceback where it cannot be."""
-        if self._zygote is not None:
+        """Have a process with the app imported, ready to be forked. Raises LaunchError with the app's own traceback where it cannot be."""
+        if self._supervisor is not None:
             return
         message = await self._started()
         if message.unforkable is not None:
@@ -51,19 +51,19 @@ class Host:
             raise LaunchError(f"the app cannot be imported in a fresh process:\n{message.error}")
 
     async def _started(self) -> Ready:
-        """Start a zygote; what it says when it is ready, or why it is not."""
+        """Start a supervisor; what it says when it is ready, or why it is not."""
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sweeper.run", "zygote", str(theirs.fileno()), self._isolation],
+            [sys.executable, "-m", "sweeper.run", "supervisor", str(theirs.fileno()), self._isolation],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             # sets keep their order from run to run
             env={"PYTHONHASHSEED": "0"} | os.environ | self._environment | {MARKER: self._mark},
         )
         theirs.close()
-        self._zygote = Connection(ours.detach())
+        self._supervisor = Connection(ours.detach())
         try:
-            self._zygote.send(self._app)
+            self._supervisor.send(self._app)
             message = await self._receive()
         except (EOFError, OSError) as error:
             status = self.close()
@@ -111,10 +111,10 @@ class Host:
             self._early_stop = stop
 
     def close(self) -> int | None:
-        """Kill the zygote and everything that it has started; returns the zygote's exit status."""
-        if self._zygote is not None:
-            self._zygote.close()
-            self._zygote = None
+        """Kill the supervisor and everything that it has started; returns its exit status."""
+        if self._supervisor is not None:
+            self._supervisor.close()
+            self._supervisor = None
         if self._process is None:
             return None
         try:
@@ -133,21 +133,21 @@ class Host:
             return True
 
     def _send(self, message: object) -> None:
-        if self._zygote is not None:
+        if self._supervisor is not None:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its death is heard by `run`
-                self._zygote.send(message)
+                self._supervisor.send(message)
 
     async def _receive(self) -> object:
-        """Await the zygote's next message without a thread: the loop watches the descriptor."""
-        zygote = self._zygote
-        if zygote is None:
+        """Await the supervisor's next message without a thread: the loop watches the descriptor."""
+        supervisor = self._supervisor
+        if supervisor is None:
             raise EOFError
         loop = asyncio.get_running_loop()
-        while not zygote.poll():
+        while not supervisor.poll():
             readable = asyncio.Event()
-            loop.add_reader(zygote.fileno(), readable.set)
+            loop.add_reader(supervisor.fileno(), readable.set)
             try:
                 await readable.wait()
             finally:
-                loop.remove_reader(zygote.fileno())
-        return zygote.recv()
+                loop.remove_reader(supervisor.fileno())
+        return supervisor.recv()

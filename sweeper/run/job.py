@@ -50,6 +50,7 @@ class Template:
     def of(cls, base: bytes) -> Template:
         """Read a pickled base."""
         config: DictConfig = pickle.loads(base)
+        _protect(config.hydra)
         hydra: Any = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
         parts = _parts(hydra)
         texts = dict(zip(parts, _yaml(map(_within_hydra, parts.items())), strict=True))
@@ -92,6 +93,14 @@ def run(
     return job.return_value
 
 
+def _protect(hydra: DictConfig) -> None:
+    """As Hydra does before a job; here once for all, because every node notes it. Trials still write what is their own."""
+    OmegaConf.set_readonly(hydra, True)
+    for key, names in OF_EACH.items():
+        for name in names:
+            OmegaConf.set_readonly(hydra._get_node(key)._get_node(name), False)  # type: ignore[union-attr]
+
+
 def _without_hydra(config: DictConfig) -> DictConfig:
     with read_write(config), open_dict(config):
         del config["hydra"]
@@ -102,7 +111,6 @@ def _without_hydra(config: DictConfig) -> DictConfig:
 def _hydra_config(config: DictConfig) -> Iterator[None]:
     holder: Any = HydraConfig.instance()
     before = holder.cfg
-    OmegaConf.set_readonly(config.hydra, True)
     holder.cfg = config
     try:
         yield

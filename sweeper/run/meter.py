@@ -1,4 +1,4 @@
-"""Measures what a trial's cards do while it runs: a process beside the zygote, so that a driver that hangs holds up
+"""Measures what a trial's cards do while it runs: a process beside the trial's, so that a driver that hangs holds up
 nobody. Where a machine has no driver, or a slot sees no card, there is no such process, and a trial costs nothing more.
 
 It is forked before the app is imported, waits while no trial runs, and measures often at first, then every 2 seconds:
@@ -41,7 +41,7 @@ class Sample:
 
 
 class Meter:
-    """The end of it that the zygote holds."""
+    """The end of it that the supervisor holds."""
 
     def __init__(self) -> None:
         self._trial = 0

@@ -20,17 +20,18 @@ MARKER = "SWEEPER_SLOT"  # in the environment of everything below a slot; the va
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SPARED = ("jemalloc_bg_thd",)  # gives memory back; jemalloc itself puts things right in a fork (pyarrow brings one)
+_LIBC = ctypes.CDLL(None)
 _PATIENCE_S = 5.0  # for the kernel to take away what was killed; a process in an uninterruptible call takes its time
 
 
 def become_subreaper() -> None:
     """Adopt every descendant whose parent ends."""
-    _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when `parent` ends, if it has not ended yet."""
-    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -125,7 +126,3 @@ def _kill(pid: int) -> None:
 
 def _children() -> set[int]:
     return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

@@ -10,11 +10,10 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from optuna.trial import TrialState
 
@@ -39,17 +38,35 @@ _STACKS_KEPT = 65536  # bytes
 _NOT_THE_TASKS = re.compile(rf'^  File "({re.escape(str(Path(__file__).parent))}/|<frozen runpy>)|^Extension modules: ')
 
 
-Start = Callable[[TrialSpec, socket.socket, BinaryIO], int]  # the trial's end of the bell, its stacks -> process id
-Heed = Callable[[Event], None]  # what the parent itself learns from an event that was sent on
+class Processes(Protocol):
+    """Where the processes of trials come from. Methods raise EOFError where none can come any more."""
+
+    @property
+    def lasting(self) -> frozenset[int]:
+        """Processes of its own, which outlive a trial."""
+
+    def prepare(self) -> None:
+        """A trial has ended, and the next one is not known yet."""
+
+    def start(self, spec: TrialSpec, bell: socket.socket, stacks: BinaryIO) -> int:
+        """Start a trial's process, with its end of the bell and a file for its stacks; returns the process id."""
+
+    def wait(self, pid: int) -> int:
+        """The exit status of a process that has ended, or is about to, as `os.waitpid` has it."""
+
+    def heed(self, event: Event) -> None:
+        """An event has been sent on."""
 
 
 class Supervision:
     """One trial, from its start until nothing of it is left."""
 
-    def __init__(self, spec: TrialSpec, start: Start, host: Connection, heed: Heed, meter: Meter | None = None) -> None:
+    def __init__(
+        self, spec: TrialSpec, processes: Processes, host: Connection, meter: Meter | None = None
+    ) -> None:
         self._spec = spec
+        self._processes = processes
         self._host = host
-        self._heed = heed
         self._reader = JournalReader(journal_path(spec.folder, spec.run), spec.run)
         self._has_ended = False  # the end that the trial wrote itself is forwarded
         self._last_word = b""  # the end as the trial sent it, besides writing it
@@ -66,7 +83,7 @@ class Supervision:
         self._meter = meter
         self._telemetry = None if meter is None else Telemetry(spec, meter)
         self._bell, theirs = socket.socketpair()
-        self._pid = start(spec, theirs, self._stacks)
+        self._pid = processes.start(spec, theirs, self._stacks)
         theirs.close()
         self._bell.setblocking(False)
         self._died = os.pidfd_open(self._pid)
@@ -86,8 +103,8 @@ class Supervision:
             raise
         finally:
             signal_group(self._pid, signal.SIGKILL)
-            kill_children(but={self._pid} if self._meter is None else {self._pid, self._meter.pid})
-            _, status = os.waitpid(self._pid, 0)
+            status = self._processes.wait(self._pid)
+            kill_children(but=self._processes.lasting | ({self._meter.pid} if self._meter is not None else set()))
             veil.cleanse(log_path(self._spec).parent)
             self._say_the_end(status)
             if self._telemetry is not None:
@@ -192,7 +209,7 @@ class Supervision:
         self._host.send(Heard(tuple(events)))
         self._sent_at = time.monotonic()
         for event in events:
-            self._heed(event)
+            self._processes.heed(event)
 
     def _corrections(self, end: Ended) -> list[Event]:
         """What the parent knows better: why a trial failed that was told to end, and what it has used of its cards."""

@@ -1,12 +1,10 @@
-"""The process that has imported the app once and forks a fresh process group for each trial.
+"""The process that has imported the app, and does nothing but fork the processes of trials when it is told to.
 
-It is started with `python -m sweeper.run zygote FD`, FD being one end of a socket pair whose other end a
-`sweeper.run.host.Host` holds. It stays single-threaded, so that forking is safe, and runs one trial at a time. It tells
-the host what the trial's journal says, kills the whole group when the trial has ended, and writes the end itself where
-the trial could not. When the host goes away it kills the trial and leaves.
+It is itself a fork of a supervisor, from before the app is imported. It stays single-threaded, so that forking is
+sound, and it writes as little memory as it can: what it writes is copied for every child, and a huge page that it writes
+in is one no more. So all that a trial needs of a parent, but for being waited for, is its supervisor's to do.
 
-An app that starts threads or CUDA when it is imported cannot be forked: then the process imports nothing, and spawns a
-fresh interpreter for each trial.
+An order is a letter and a number, and the bytes or the descriptor that belong to it; answers are numbers.
 """
 
 from __future__ import annotations
@@ -15,87 +13,136 @@ import contextlib
 import gc
 import os
 import pickle
-import signal
 import socket
-import subprocess
-import sys
+import struct
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
-from sweeper.provenance import secret
-from sweeper.run import meter as metering
+from sweeper.run import job, pages
 from sweeper.run.app import App, LoadedApp
-from sweeper.run.fork import Forks
+from sweeper.run.child import Ties, be_the_trial, settle
 from sweeper.run.message import Ready
-from sweeper.run.process import become_subreaper, thread_count
+from sweeper.run.process import die_with, thread_count
 from sweeper.run.rehearsal import rehearse
-from sweeper.run.supervision import Heed, Start, Supervision
-from sweeper.trial import Captured, Event, Isolation, TrialSpec
+from sweeper.trial import TrialSpec
+
+ORDER = struct.Struct("!cQ")
+ANSWER = struct.Struct("!Q")
+LENGTH = struct.Struct("!Q")
+FORK = b"f"  # a process that waits for its trial at the other end of the descriptor; answered by its id
+WAIT = b"w"  # for the process of that id, which has ended or is about to; answered by its status
+BASE = b"b"  # so many bytes: what is forked from now on has the template of trials with this base
+HEARD = b"h"  # so many bytes: the environment of this name has been said, and need only be named from now on
+
+_GATHER_EVERY = 32  # forks: by then a dozen huge pages are written in, and to gather them costs what one fork does
 
 
-def main(descriptor: int, isolation: str) -> None:
-    """Serve the host at the other end of `descriptor` until it goes away."""
-    host = Connection(descriptor)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to hear
-    become_subreaper()
-    app: App = host.recv()
-    secret.learn_values(app.secrets)
-    meter = metering.started()
-    start: Start
-    heed: Heed
-    prepare: Callable[[], None]
-    if isolation == Isolation.SPAWN:
-        start, heed, prepare = _spawning(app), _ignored, _ignored
-    else:
-        try:
-            loaded = app.load()
-            with contextlib.suppress(OSError):  # where there is no room for it, the first trial does it all
-                rehearse(loaded)
-        except BaseException:
-            host.send(Ready(error=traceback.format_exc()))
-            return
-        if (unforkable := _unforkable()) is not None:
-            host.send(Ready(unforkable=unforkable))
-            return
-        gc.freeze()  # collections in the children then leave the pages shared with this process alone
-        forks = Forks(loaded, host)
-        start, heed, prepare = forks.start, _learning(loaded), forks.prepare
-    host.send(Ready())
-    with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
+def be_the_zygote(
+    orders: socket.socket, app: App, supervisor: int, closing: Iterable[Callable[[], None]]
+) -> NoReturn:
+    """Import the app, say `Ready` and obey until nobody gives orders any more."""
+    try:
+        die_with(supervisor)
+        for close in closing:
+            close()
+        loaded = _imported(orders, app)
+        if loaded is not None:
+            _Zygote(orders, loaded).obey()
+    finally:
+        os._exit(0)
+
+
+def _imported(orders: socket.socket, app: App) -> LoadedApp | None:
+    try:
+        loaded = app.load()
+        with contextlib.suppress(OSError):  # where there is no room for it, the first trial does it all
+            rehearse(loaded)
+    except BaseException:
+        _say(orders, Ready(error=traceback.format_exc()))
+        return None
+    if (unforkable := _unforkable()) is not None:
+        _say(orders, Ready(unforkable=unforkable))
+        return None
+    pages.release()
+    settle()
+    _freeze()
+    _say(orders, Ready())
+    return loaded
+
+
+def _freeze() -> None:
+    """Whatever has been made up to now stays: collections in the children leave its pages shared with this process."""
+    gc.freeze()
+    pages.gather()
+
+
+def _say(orders: socket.socket, message: Ready) -> None:
+    said = pickle.dumps(message)
+    orders.sendall(LENGTH.pack(len(said)) + said)
+
+
+class _Zygote:
+    def __init__(self, orders: socket.socket, app: LoadedApp) -> None:
+        self._orders = orders
+        self._app = app
+        self._templates: dict[bytes, job.Template] = {}
+        self._forks = 0
+
+    def obey(self) -> None:
         while True:
-            spec: object = host.recv()
-            if isinstance(spec, TrialSpec):  # an Answer or Stop here is for a trial that has just ended
-                Supervision(spec, start, host, heed, meter).to_its_end()
-                prepare()
+            order, descriptors, _, _ = socket.recv_fds(self._orders, ORDER.size, 1, socket.MSG_WAITALL)
+            if not order:
+                return
+            word, number = ORDER.unpack(order)
+            if word == FORK:
+                self._fork(descriptors[0])
+            elif word == WAIT:
+                self._orders.sendall(ANSWER.pack(os.waitpid(number, 0)[1]))
+            else:
+                self._learn(word, self._orders.recv(number, socket.MSG_WAITALL))
+
+    def _fork(self, line: int) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._orders.close()
+            self._wait_for_a_trial(socket.socket(fileno=line), parent)
+        os.close(line)
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)  # the trial does the same: whoever is first
+        self._orders.sendall(ANSWER.pack(pid))
+        self._forks += 1
+        if self._forks % _GATHER_EVERY == 0:
+            pages.gather()
+
+    def _wait_for_a_trial(self, line: socket.socket, parent: int) -> None:
+        """Never returns: there is a trial to be, or the parent is gone."""
+        try:
+            die_with(parent)
+            with line:
+                spec, bell, stacks = _received(line)
+        except BaseException:
+            os._exit(1)
+        be_the_trial(spec, lambda: self._app, self._templates.get(spec.base), Ties(bell, stacks, parent))
+
+    def _learn(self, word: bytes, said: bytes) -> None:
+        if word == HEARD:
+            self._app.capture.heard(said.decode())
+            return
+        with contextlib.suppress(Exception):  # a trial that has it finds out as well, and says why it cannot run
+            self._templates[said] = template = job.Template.of(said)
+            template.log.foresee()
+        _freeze()
 
 
-def _spawning(app: App) -> Start:
-    def spawn(spec: TrialSpec, bell: socket.socket, stacks: BinaryIO) -> int:
-        with os.fdopen(os.memfd_create("trial"), "wb") as payload:
-            pickle.dump((spec, app), payload)
-            payload.flush()
-            payload.seek(0)
-            passed = (bell.fileno(), payload.fileno(), stacks.fileno())
-            command = [sys.executable, "-m", "sweeper.run", "trial", *map(str, passed), str(os.getpid())]
-            return subprocess.Popen(command, pass_fds=passed, process_group=0).pid
-
-    return spawn
-
-
-def _learning(app: LoadedApp) -> Heed:
-    def learn(event: Event) -> None:
-        if isinstance(event, Captured):
-            app.capture.heard(event.environment)  # trials forked from now on need only name it
-
-    return learn
-
-
-def _ignored(*_: Event) -> None:
-    """A spawned trial inherits nothing, and none can wait for its trial."""
+def _received(line: socket.socket) -> tuple[TrialSpec, socket.socket, BinaryIO]:
+    length, descriptors, _, _ = socket.recv_fds(line, LENGTH.size, 2)
+    bell, stacks = descriptors
+    spec: TrialSpec = pickle.loads(line.recv(*LENGTH.unpack(length), socket.MSG_WAITALL))
+    return spec, socket.socket(fileno=bell), os.fdopen(stacks, "wb")
 
 
 def _unforkable() -> str | None:

@@ -16,6 +16,7 @@ def spec(number: int, *, attempt: int = 0, study: str = "digits", metric_names: 
         params={"lr": 0.001, "model": "mlp"},
         overrides=(),
         config={},
+        base=b"",
         payload=b"",
         folder="/tmp",
         seed=0,

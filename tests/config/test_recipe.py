@@ -52,10 +52,10 @@ def test_following_it_gives_the_config_that_was_composed(composer: Composer, ove
     for number in range(4):  # whole at first, then from a base
         composed = composer.compose(overrides, number, f"id{number}")
         on_record = resolve(composed.config)
-        recipe: Recipe = pickle.loads(pickle.dumps(composer.recipe(composed)))
-        whole, task = pickle.loads(recipe.base), without_hydra(pickle.loads(recipe.base))
+        base, recipe = composer.base(composed), composer.recipe(composed)
+        whole, task = pickle.loads(base), without_hydra(pickle.loads(base))
 
-        follow(recipe, whole, task)
+        follow(pickle.loads(pickle.dumps(recipe)), whole, task)
 
         whole.hydra.runtime.output_dir = composed.config.hydra.runtime.output_dir
         assert is_identical(whole, composed.config)
@@ -63,15 +63,15 @@ def test_following_it_gives_the_config_that_was_composed(composer: Composer, ove
 
 
 def test_trials_that_differ_in_values_share_a_base(composer: Composer) -> None:
-    recipes = [composer.recipe(composer.compose([f"lr={n}.5"], n, str(n))) for n in range(5)]
+    *_, one, other = [composer.compose([f"lr={n}.5"], n, str(n)) for n in range(5)]
 
-    assert recipes[-1].base == recipes[-2].base
-    assert recipes[-1].changes != recipes[-2].changes
+    assert composer.base(one) == composer.base(other)
+    assert composer.recipe(one).changes != composer.recipe(other).changes
 
 
 def test_a_config_of_its_own_is_sent_whole(app: App, tmp_path: Path) -> None:
     fresh = app.composer(tmp_path.name)
-    recipe = fresh.recipe(fresh.compose(["lr=7"], 0, "0"))
+    composed = fresh.compose(["lr=7"], 0, "0")
 
-    assert recipe.job is None
-    assert pickle.loads(recipe.base).lr == 7
+    assert fresh.recipe(composed).job is None
+    assert pickle.loads(fresh.base(composed)).lr == 7

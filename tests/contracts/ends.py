@@ -12,7 +12,6 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from sweeper.config.recipe import Recipe
 from sweeper.trial import Failure, Limits, TrialSpec
 from tests.spec import spec_for
 
@@ -32,14 +31,14 @@ class End:
     log: str | None = None  # part of it
 
     def spec(self, folder: Path, number: int) -> TrialSpec:
-        config = pickle.loads(pickle.loads(_composed(folder).payload).base)
+        config = pickle.loads(_composed(folder).base)
         config.end, config.signal = self.task, str(folder / f"signal-{number}")
         config.hydra.job.num = number
         spec = dataclasses.replace(
             _composed(folder),
             number=number,
             run=uuid.uuid4().hex,
-            payload=pickle.dumps(Recipe(pickle.dumps(config))),
+            base=pickle.dumps(config),
             folder=str(folder / str(number)),
         )
         return dataclasses.replace(spec, **self.changes)

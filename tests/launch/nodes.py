@@ -144,13 +144,13 @@ async def a_node_joins(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> d
 
 
 def slot_of(pid: int) -> list[psutil.Process]:
-    """The processes of the slot that runs trial `pid`: the actor, its zygote, the trial."""
+    """The processes of the slot that runs trial `pid`: the actor, its supervisor and zygote, the trial."""
     process = psutil.Process(pid)
-    return [*reversed(process.parents()[:2]), process]
+    return [*reversed(process.parents()[:3]), process]
 
 
 async def a_slot_is_paused_for_long(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
-    """The actor, the zygote and the trial stop; a new attempt begins elsewhere; then they go on."""
+    """The actor, its supervisor and zygote, and the trial stop; a new attempt begins elsewhere; then they go on."""
     first, second = await anext(slots), await anext(slots)
     old = trial(folder, 0)
     running = Trial(first.run(old))

@@ -21,7 +21,7 @@ from sweeper.trial import Ended, Failure, Metered, Resources, TrialSpec
 GIB = 1 << 30
 AUTO = Resources(cpus=0.0, gpus=1.0, is_packed=True)
 _AT_ONCE = 0.8  # of the peak, from the beginning
-SPEC = TrialSpec("", 0, "", 0, {}, (), {}, b"", "", None)
+SPEC = TrialSpec("", 0, "", 0, {}, (), {}, b"", b"", "", None)
 _VALIDATES_AT = 0.15  # of the time
 _LOOK_EVERY_S = 20.0
 

@@ -120,3 +120,14 @@ def test_a_flag_and_its_secret_may_be_two_words() -> None:
 def test_masking_twice_is_masking_once(text: str) -> None:
     once = secret.masked_text(text)
     assert secret.masked_text(once) == once
+
+
+@given(st.text(max_size=3), st.from_regex(secret._KEY), st.sampled_from(["_", "-"]))
+def test_the_quick_look_at_keys_overlooks_none(before: str, key: str, dash: str) -> None:
+    key = before + key.replace("_", dash)
+    assert secret.may_name_a_secret(key) or not secret.is_secret(key)
+
+
+@given(st.from_regex(secret._SHAPES))
+def test_the_quick_look_at_shapes_overlooks_none(text: str) -> None:
+    assert any(part in text for part in secret._IN_SHAPES)

@@ -27,6 +27,7 @@ def make_spec(**changes: Any) -> TrialSpec:
         "params": {"lr": 0.1},
         "overrides": ("lr=0.1",),
         "config": {"lr": 0.1},
+        "base": b"",
         "payload": b"",
         "folder": "/tmp/digits/0",
         "seed": 7,

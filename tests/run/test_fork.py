@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from collections.abc import Iterator
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
 import pytest
 from hydra._internal.callbacks import Callbacks
 
-from sweeper.run.app import LoadedApp
+from sweeper.run.app import App
 from sweeper.run.fork import Forks
 from sweeper.run.journal import written
-from sweeper.trial import Ended, Started, TrialSpec
+from sweeper.run.message import Ready
+from sweeper.trial import Captured, Ended, Started, TrialSpec
 from tests.run import apps
 from tests.spec import spec_for
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
-    host, _ = Pipe()
-    found = Forks(LoadedApp(apps.returns, Callbacks()), host)
+    found = Forks(App.of(apps.returns, Callbacks()))
+    assert found.ready() == Ready()
     yield found
+    (zygote,) = found.lasting
     if found._next is not None:
-        os.kill(found._next.pid, signal.SIGKILL)
-        os.waitpid(found._next.pid, 0)
+        found._next.line.close()
+    found._orders.close()
+    os.waitpid(zygote, 0)
 
 
 @pytest.fixture
@@ -42,10 +46,20 @@ def run(forks: Forks, spec: TrialSpec, stacks: BinaryIO) -> int:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         pid = forks.start(spec, theirs, stacks)
-        assert os.waitpid(pid, 0) == (pid, 0)
-    (started,) = [event.pid for event in written(spec) if isinstance(event, Started)]
+        assert forks.wait(pid) == 0
+    events = written(spec)
+    (started,) = [event.pid for event in events if isinstance(event, Started)]
     assert started == pid
+    assert isinstance(events[-1], Ended) and events[-1].values == (spec.config["x"] ** 2,)  # type: ignore[operator]
     return pid
+
+
+def kill(pid: int) -> None:
+    """A process that is somebody else's child, and wait for its end."""
+    ended = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    select.select([ended], [], [])
+    os.close(ended)
 
 
 def test_who_waits_becomes_the_trial(forks: Forks, stacks: BinaryIO, tmp_path: Path) -> None:
@@ -53,9 +67,7 @@ def test_who_waits_becomes_the_trial(forks: Forks, stacks: BinaryIO, tmp_path: P
     waiting = forks._next
     forks.prepare()  # one waits already
     assert waiting is not None and forks._next is waiting
-    spec = spec_for(tmp_path, {"x": 3.0})
-    assert run(forks, spec, stacks) == waiting.pid
-    assert isinstance(end := written(spec)[-1], Ended) and end.values == (9.0,)
+    assert run(forks, spec_for(tmp_path, {"x": 3.0}), stacks) == waiting.pid
 
 
 def test_a_trial_need_not_wait_for_a_process(forks: Forks, stacks: BinaryIO, tmp_path: Path) -> None:
@@ -67,16 +79,41 @@ def test_one_that_was_killed_while_it_waited_is_replaced(forks: Forks, stacks: B
     forks.prepare()
     assert forks._next is not None
     killed = forks._next.pid
-    os.kill(killed, signal.SIGKILL)
-    os.waitid(os.P_PID, killed, os.WEXITED | os.WNOWAIT)
+    kill(killed)
     assert run(forks, spec_for(tmp_path, {"x": 3.0}), stacks) != killed
-    with pytest.raises(ChildProcessError):
-        os.waitpid(killed, 0)
+    assert not psutil.pid_exists(killed)  # and nothing is left of it
 
 
-def test_a_base_that_came_after_the_fork_is_read_all_the_same(forks: Forks, stacks: BinaryIO, tmp_path: Path) -> None:
-    for x in (1.0, 2.0):
-        forks.prepare()
-        spec = spec_for(tmp_path / str(x), {"x": x})
+def test_what_trials_share_is_made_once_and_what_they_have_said_is_not_said_again(
+    forks: Forks, stacks: BinaryIO, tmp_path: Path
+) -> None:
+    specs = [spec_for(tmp_path / str(attempt), {"x": 4.0}) for attempt in range(4)]
+    documents = []
+    for spec in specs:
         run(forks, spec, stacks)
-        assert isinstance(end := written(spec)[-1], Ended) and end.values == (x * x,)
+        for event in written(spec):
+            forks.heed(event)
+        documents.append([event.document for event in written(spec) if isinstance(event, Captured)])
+        forks.prepare()
+    assert documents[0][0] is not None
+    assert documents[-1] == [None, None]
+
+
+def test_a_status_is_that_of_waitpid(forks: Forks) -> None:
+    forks.prepare()
+    assert forks._next is not None
+    waiting, forks._next = forks._next, None
+    with waiting.line:
+        kill(waiting.pid)
+        assert os.waitstatus_to_exitcode(forks.wait(waiting.pid)) == -signal.SIGKILL
+
+
+def test_without_its_zygote_nothing_can_be_started(stacks: BinaryIO, tmp_path: Path) -> None:
+    forks = Forks(App.of(apps.returns, Callbacks()))
+    forks.ready()
+    (zygote,) = forks.lasting
+    os.kill(zygote, signal.SIGKILL)
+    os.waitpid(zygote, 0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, forks._orders, pytest.raises(EOFError):
+        forks.start(spec_for(tmp_path, {"x": 3.0}), theirs, stacks)

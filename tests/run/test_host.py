@@ -139,7 +139,8 @@ def test_a_thread_that_only_gives_memory_back_does_not_keep_an_app_from_being_fo
 
 
 @pytest.mark.slow
-def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("above", [0, 1], ids=["zygote", "supervisor"])
+def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path, above: int) -> None:
     launcher = HostLauncher(apps.ends, Isolation.PROCESS)
     specs = [
         End("leaks_and_waits", None, None).spec(tmp_path, 0),
@@ -152,9 +153,7 @@ def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path) -> None:
             heard += events
             if isinstance(events[-1], Captured):
                 await until((tmp_path / "signal-0").exists)
-                zygote = psutil.Process(heard[0].pid).parent()  # type: ignore[union-attr]
-                assert zygote is not None
-                zygote.kill()
+                psutil.Process(heard[0].pid).parents()[above].kill()  # type: ignore[union-attr]
         assert not any(map(is_alive, map(int, (tmp_path / "signal-0").read_text().split())))
         async for events in launcher.host.run(specs[1]):
             last = events[-1]
@@ -170,7 +169,7 @@ def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_slot_left_is_gone_once_another_begins(tmp_path: Path) -> None:
-    """Slot and zygote are killed together: only the marker in its environment still finds what the trial leaked."""
+    """Slot and supervisor are killed together: only the marker in its environment still finds what the trial leaked."""
     code = (
         "import os, subprocess, sys; from sweeper.run.process import MARKER, marker; "
         "print(subprocess.Popen(['sleep', '600'], start_new_session=True, stdout=subprocess.DEVNULL, "

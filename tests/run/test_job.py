@@ -31,7 +31,7 @@ def _logging_as_before() -> Iterator[None]:
 def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path, name: str) -> None:
     spec = spec_for(tmp_path, {"x": 3.0, "name": name})
     recipe: Recipe = pickle.loads(spec.payload)
-    template = job.Template.of(recipe.base)
+    template = job.Template.of(spec.base)
     given: list[DictConfig] = []
 
     job.run(given.append, recipe, template, Path(spec.folder), Callbacks())
@@ -54,7 +54,7 @@ def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path, name: str) ->
 def test_the_log_lies_where_the_config_says(tmp_path: Path, filename: str, expected: str) -> None:
     spec = spec_for(tmp_path, {"x": 3.0})
     recipe: Recipe = pickle.loads(spec.payload)
-    config = pickle.loads(recipe.base)
+    config = pickle.loads(spec.base)
     config.hydra.job_logging.handlers.file.filename = filename
 
     job.run(lambda _: logging.getLogger("task").warning("said"), recipe, _template(config), tmp_path / "a", Callbacks())
@@ -67,7 +67,7 @@ def test_a_folder_that_looks_like_an_interpolation_is_refused_as_hydra_refuses_i
     recipe: Recipe = pickle.loads(spec.payload)
 
     with pytest.raises(OmegaConfBaseException, match="unknown"):
-        job.run(lambda _: None, recipe, job.Template.of(recipe.base), tmp_path / "${unknown}", Callbacks())
+        job.run(lambda _: None, recipe, job.Template.of(spec.base), tmp_path / "${unknown}", Callbacks())
 
 
 def _template(config: DictConfig) -> job.Template:

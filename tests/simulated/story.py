@@ -301,7 +301,7 @@ def _spec(driver: Driver, asked: Asked) -> TrialSpec:
     world = driver.world
     run = f"{asked.number:08x}{asked.attempt:08x}{driver.index:08x}{world.random.getrandbits(32):08x}"
     folder = str(world.folder / f"{asked.number}-{asked.attempt}")
-    return TrialSpec(STUDY, asked.number, run, asked.attempt, asked.params, (), {}, b"", folder, 0)
+    return TrialSpec(STUDY, asked.number, run, asked.attempt, asked.params, (), {}, b"", b"", folder, 0)
 
 
 def _row(driver: Driver, target: int) -> SweepRow:
