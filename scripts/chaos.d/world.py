@@ -212,7 +212,8 @@ def _fill_the_disk(world: World, chance: random.Random) -> str:
 
 def faults(world: World) -> list[Fault]:
     """What can befall this world, the likelier the more often it is named."""
-    common = [_kill("trial"), _kill("trial"), _kill("zygote"), _kill("supervisor"), _kill("slot"), _kill_the_driver, _end_the_driver]
+    kinds = ("trial", "trial", "zygote", "supervisor", "slot")
+    common = [*map(_kill, kinds), _kill_the_driver, _end_the_driver]
     rare = [_pause_a_slot, _kill_a_node, *([] if world.disk is None else [_fill_the_disk])]
     if world.server is not None:
         return [*common, *rare, _restart_postgresql, _stop_postgresql, _cut_connections, _end_the_driver_in_an_outage]

@@ -93,7 +93,9 @@ def latest(sweeps: list[SweepRow]) -> SweepRow | None:
 def _spec(trial: TrialRow, run: RunRow) -> TrialSpec:
     plain = bool | int | float | str
     params = {name: value if isinstance(value, plain) else json.dumps(value) for name, value in trial.params.items()}
-    return TrialSpec(run.study, run.number, run.run, run.attempt, params, run.overrides, {}, b"", b"", run.folder, run.seed)
+    return TrialSpec(
+        run.study, run.number, run.run, run.attempt, params, run.overrides, {}, b"", b"", run.folder, run.seed
+    )
 
 
 def _end(trial: TrialRow, run: RunRow) -> Ended:

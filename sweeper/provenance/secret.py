@@ -38,9 +38,10 @@ _SHAPES = re.compile(
     r"|(?<=\bBearer )[\w.+/=~-]{8,}|(?<=\bBasic )[\w+/=]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
+_DASHES = ("", "_", "-")
 _IN_KEYS = (
     *("pass", "pwd", "secret", "token", "credential", "authorization", "bearer", "cookie", "dsn"),
-    *(f"{of}{dash}key" for of in ("api", "access", "private", "signing", "encryption", "account") for dash in ("", "_", "-")),
+    *(f"{of}{dash}key" for of in ("api", "access", "private", "signing", "encryption", "account") for dash in _DASHES),
 )  # of which every key has one that sounds secret
 _IN_SHAPES = (
     *(f"gh{kind}_" for kind in "pousr"),

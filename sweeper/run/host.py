@@ -1,4 +1,4 @@
-"""The other end of a supervisor: starts it, hands it trials, hears their events. Lives in a slot, on an asyncio loop."""
+"""The other end of a supervisor: starts it, hands it trials, hears their events. In a slot, on an asyncio loop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Host:
         kill_leftovers()
 
     async def ready(self) -> None:
-        """Have a process with the app imported, ready to be forked. Raises LaunchError with the app's own traceback where it cannot be."""
+        """Have the app imported. Raises LaunchError with the app's own traceback where it cannot be."""
         if self._supervisor is not None:
             return
         message = await self._started()

@@ -94,7 +94,7 @@ def run(
 
 
 def _protect(hydra: DictConfig) -> None:
-    """As Hydra does before a job; here once for all, because every node notes it. Trials still write what is their own."""
+    """As Hydra does before a job; once for all, because every node notes it. What is a trial's own stays open."""
     OmegaConf.set_readonly(hydra, True)
     for key, names in OF_EACH.items():
         for name in names:

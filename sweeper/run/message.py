@@ -1,4 +1,4 @@
-"""What a supervisor and its host say to each other, besides the app and the specs of trials; how a trial rings its bell."""
+"""What supervisor and host say to each other, besides the app and the specs of trials; how a trial rings its bell."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ _reserve: list[object] = []
 def reserve() -> None:
     """Have the objects that are made from now on lie in one piece.
 
-    Python takes memory for small objects in arenas of 1 MiB, and libraries that are loaded meanwhile come to lie between
-    them, where no huge page fits. It keeps an arena as long as one object is left in it, and fills those that it has
-    first: so the arenas are taken now.
+    Python takes memory for small objects in arenas of 1 MiB, and libraries that are loaded meanwhile come between them:
+    then no huge page fits. It keeps an arena as long as one object is left in it, and fills those that it has first. So
+    the arenas are taken now.
     """
-    found: list[object] = [None] * (_RESERVED // _SIZE)  # made at its full length: growing, it would come between them
+    found: list[object] = [None] * (_RESERVED // _SIZE)  # in full length: growing, it would come between
     for place in range(len(found)):
         found[place] = bytes(_SIZE - 62)
     _reserve.extend(found[::_KEPT_EVERY])
@@ -45,7 +45,7 @@ def release() -> None:
 def gather() -> None:
     """Put the memory of this process into huge pages, as far as the kernel gives any."""
     collapse = ctypes.CDLL(None).madvise
-    with open("/proc/self/pagemap", "rb") as pages:
+    with Path("/proc/self/pagemap").open("rb") as pages:
         for start in _places():
             pages.seek(start // mmap.PAGESIZE * _ENTRY)
             if _is_in_use(pages.read(_HUGE // mmap.PAGESIZE * _ENTRY)):

@@ -61,9 +61,7 @@ class Processes(Protocol):
 class Supervision:
     """One trial, from its start until nothing of it is left."""
 
-    def __init__(
-        self, spec: TrialSpec, processes: Processes, host: Connection, meter: Meter | None = None
-    ) -> None:
+    def __init__(self, spec: TrialSpec, processes: Processes, host: Connection, meter: Meter | None = None) -> None:
         self._spec = spec
         self._processes = processes
         self._host = host

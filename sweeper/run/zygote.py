@@ -1,8 +1,8 @@
 """The process that has imported the app, and does nothing but fork the processes of trials when it is told to.
 
 It is itself a fork of a supervisor, from before the app is imported. It stays single-threaded, so that forking is
-sound, and it writes as little memory as it can: what it writes is copied for every child, and a huge page that it writes
-in is one no more. So all that a trial needs of a parent, but for being waited for, is its supervisor's to do.
+sound, and it writes as little memory as it can: what it writes is copied for every child, and a huge page in which it
+writes is one no more. So all that a trial needs of a parent, but for being waited for, is its supervisor's to do.
 
 An order is a letter and a number, and the bytes or the descriptor that belong to it; answers are numbers.
 """
@@ -40,9 +40,7 @@ HEARD = b"h"  # so many bytes: the environment of this name has been said, and n
 _GATHER_EVERY = 32  # forks: by then a dozen huge pages are written in, and to gather them costs what one fork does
 
 
-def be_the_zygote(
-    orders: socket.socket, app: App, supervisor: int, closing: Iterable[Callable[[], None]]
-) -> NoReturn:
+def be_the_zygote(orders: socket.socket, app: App, supervisor: int, closing: Iterable[Callable[[], None]]) -> NoReturn:
     """Import the app, say `Ready` and obey until nobody gives orders any more."""
     try:
         die_with(supervisor)
@@ -141,7 +139,8 @@ class _Zygote:
 def _received(line: socket.socket) -> tuple[TrialSpec, socket.socket, BinaryIO]:
     length, descriptors, _, _ = socket.recv_fds(line, LENGTH.size, 2)
     bell, stacks = descriptors
-    spec: TrialSpec = pickle.loads(line.recv(*LENGTH.unpack(length), socket.MSG_WAITALL))
+    (size,) = LENGTH.unpack(length)
+    spec: TrialSpec = pickle.loads(line.recv(size, socket.MSG_WAITALL))
     return spec, socket.socket(fileno=bell), os.fdopen(stacks, "wb")
 
 

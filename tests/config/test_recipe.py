@@ -10,7 +10,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeper.config.compose import Composer, is_identical
-from sweeper.config.recipe import Recipe, follow
+from sweeper.config.recipe import follow
 from sweeper.config.resolve import resolve
 from tests.config.app import FILES, App, open_app, singletons_restored
 
