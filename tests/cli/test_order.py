@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.history import History
+from tests.cli.conftest import Sweeper
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +136,8 @@ def test_a_second_launch_is_refused_and_joins_on_purpose(scene: Scene) -> None:
     assert [trial.state for trial in scene.history.trials("app")] == ["COMPLETE"] * 3
 
 
-def test_what_cannot_be_meant_is_said_in_a_line(scene: Scene) -> None:
+@pytest.mark.usefixtures("scene")
+def test_what_cannot_be_meant_is_said_in_a_line(sweeper: Sweeper) -> None:
     for words, said in (
         (("extend", "app", "many"), "is no number of further trials"),
         (("enqueue", "app", "+x=7"), "+x=7 lies outside 0 … 1"),
@@ -143,9 +145,9 @@ def test_what_cannot_be_meant_is_said_in_a_line(scene: Scene) -> None:
         (("kill", "app/2"), "app/2 does not run"),
         (("pause", "other"), "there is no study 'other'"),
     ):
-        done = scene.sweeper(*words)
-        assert done.returncode != 0
-        assert said in done.stderr and len(done.stderr.splitlines()) == 1
+        done = sweeper(*words)
+        assert done.status != 0
+        assert said in done.err and len(done.err.splitlines()) == 1
 
 
 def test_a_sweep_on_ray_is_scaled_up_and_stopped_at_once(tmp_path: Path) -> None:

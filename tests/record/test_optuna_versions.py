@@ -72,10 +72,11 @@ def check(trials: list[list[Any]]) -> int:
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The interpreter of a fresh environment with that Optuna."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    command = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    python = f"{folder}/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)  # ours will do
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*command, request.param, "psycopg[binary]"], check=True)
-    return f"{folder}/bin/python"
+    return python
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
