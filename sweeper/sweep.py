@@ -28,6 +28,7 @@ from sweeper.study import Asked
 from sweeper.trial import Ended, Event, Failure, Metered, Reported, TrialSpec
 
 STOPPED = "stopped on request; launching again tries this trial again"
+MISPLACED = "held another share of its card than it turned out to need"
 
 
 @dataclass
@@ -286,7 +287,7 @@ class Sweep:
                     self.record.heard(events)
                 for event in events:
                     self.watcher.heard(spec, event)
-                    self._heed(asked, event)
+                    await self._heed(slot, asked, event)
                 if reports := [event for event in events if isinstance(event, Reported)]:
                     prune = await self.study.should_prune(asked, reports)
                     await slot.answer(reports[-1].step, prune)
@@ -298,9 +299,11 @@ class Sweep:
             raise RuntimeError(f"the slot fell silent about run {spec.run}")
         return last
 
-    def _heed(self, asked: Asked, event: Event) -> None:
+    async def _heed(self, slot: Slot, asked: Asked, event: Event) -> None:
         if isinstance(event, Metered):
             self.packing.heard(asked.number, asked.params, event)
+            if not (self._is_paused or self.brake.is_draining) and self.packing.begins_anew(asked.number):
+                await slot.stop(Failure.PREEMPTED, MISPLACED)
         if isinstance(event, Metered | Ended) and event.gpu_seconds is not None:
             self.tally.heard(asked.number, event.gpu_seconds)
 

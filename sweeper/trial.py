@@ -28,7 +28,7 @@ class Failure(enum.StrEnum):
     CRASHED = "crashed"  # the process ended without a word: a signal, os._exit, a segfault
     LOST = "lost"  # the slot or node it ran on is gone
     STOPPED = "stopped"  # on request: Ctrl-C, SIGTERM, `sweeper kill`
-    PREEMPTED = "preempted"  # for a sweep of a higher priority on the same cluster
+    PREEMPTED = "preempted"  # for a sweep of a higher priority on the same cluster, or for another share of a card
 
 
 class Isolation(enum.StrEnum):

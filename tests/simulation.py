@@ -22,10 +22,11 @@ from sweeper.brake import Brake
 from sweeper.budget import Budget, Tally
 from sweeper.launch import MANY, Slot, T
 from sweeper.lost import LostAttempts
+from sweeper.packing import Packing
 from sweeper.record import Storage
 from sweeper.study import Asked, AskTellStudy, Study
 from sweeper.sweep import Sweep
-from sweeper.trial import Ended, Event, Failure, ParamValue, Reported, Started, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Metered, ParamValue, Reported, Started, TrialSpec
 
 Objective = Callable[[TrialSpec, "SimulatedSlot"], Awaitable[float]]
 
@@ -52,6 +53,7 @@ class SimulatedSlot:
             await asyncio.Event().wait()
 
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        self._stopped.clear()
         yield (Started(spec.run, 0, time.time(), "simulated", 1),)
         work = asyncio.ensure_future(self._objective(spec, self))
         stopped = asyncio.ensure_future(self._stopped.wait())
@@ -79,6 +81,10 @@ class SimulatedSlot:
         """What training code does in one step: report, and wait for the pruner's word."""
         self._reports.put_nowait(Reported(spec.run, step + 1, time.time(), step, value))
         return (await self._answers.get())[1]
+
+    def measure(self, spec: TrialSpec, seconds: int, peak: int) -> None:
+        """What its card is seen to be used for, so long after its beginning."""
+        self._reports.put_nowait(Metered(spec.run, 0, time.time(), seconds, {}, peak, "processes", 0.0, None))
 
     async def answer(self, step: int, prune: bool) -> None:
         self._answers.put_nowait((step, prune))
@@ -226,6 +232,7 @@ class Simulation:
     storage: Storage = field(default_factory=fresh_storage)
     pruner: optuna.pruners.BasePruner = field(default_factory=optuna.pruners.NopPruner)
     lost: LostAttempts = field(default_factory=LostAttempts)
+    packing: Packing = field(default_factory=Packing)
     suggested: Callable[[], None] = lambda: None  # called in the middle of each ask
 
     def run(self) -> AskTellStudy:
@@ -245,6 +252,7 @@ class Simulation:
             self.brake,
             self.attempts,
             self.lost,
+            packing=self.packing,
         )
         try:
             launcher.drive(sweep.conduct())

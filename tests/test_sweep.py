@@ -12,9 +12,10 @@ from sweeper.attempt import Attempts
 from sweeper.budget import Budget
 from sweeper.errors import ConfigError
 from sweeper.lost import LostAttempts
+from sweeper.packing import Packing
 from sweeper.record import Storage
 from sweeper.study import Asked
-from sweeper.trial import Ended, Event, Failure, Reported, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Reported, Resources, TrialSpec
 from tests.simulation import Broke, SimulatedSlot, Simulation, spec_of, states
 
 
@@ -258,6 +259,34 @@ def test_a_preempted_trial_goes_on_under_its_number_and_is_no_failure_and_no_ret
 
     assert states(study) == ["COMPLETE"] * 3
     assert [spec.attempt for spec in simulation.notebook.runs if spec.number == 0] == [0, 1, 2, 3]
+
+
+def test_a_packed_trial_that_holds_far_too_much_is_stopped_and_goes_on_with_what_it_needs() -> None:
+    packing = Packing(card=80 << 30)
+    shares = []
+
+    def spec(asked: Asked) -> TrialSpec:
+        packing.need(asked.number, Resources(gpus=1.0, is_packed=True))
+        return spec_of(asked)
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        shares.append((spec.number, packing.renewed(spec)))
+        slot.measure(spec, 10, 4 << 30)
+        slot.measure(spec, 100, 4 << 30)
+        if spec.attempt == 0 and spec.number == 0:
+            await asyncio.Event().wait()  # until it is stopped
+        return 1.0
+
+    simulation = Simulation(objective, spec=spec, n_trials=1, slots=1, packing=packing, attempts=Attempts(retries=0))
+    packing.need(9, Resources(gpus=1.0, is_packed=True))  # another waits
+    study = simulation.run()
+
+    assert states(study) == ["COMPLETE"]
+    assert [(number, held and (held.gpus, held.gpu_memory)) for number, held in shares] == [
+        (0, (1.0, 0)),
+        (0, (0.0, 5 << 30)),
+    ]
+    assert any("held another share of its card" in notice for notice in simulation.notebook.notices)
 
 
 def test_a_lost_attempt_that_had_ended_after_all_is_not_made_again() -> None:

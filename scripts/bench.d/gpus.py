@@ -23,7 +23,7 @@ from tests.gpu_bench import GIB, Bench, Card, build
 from tests.gpu_bench import proof as evidence
 from tests.gpu_bench.cluster import running
 from tests.gpu_bench.picture import draw
-from tests.packing.simulated import foreseen, network, offline, one_each, packed
+from tests.packing.simulated import Job, foreseen, network, offline, one_each, packed, transformer
 
 SEEDS = 10
 _MEASURE = """
@@ -44,21 +44,26 @@ def packing() -> None:
 
     Medians over seeds; of the trials that ran out of memory next to others, all together and the worst seed's.
     """
-    titles = {"cards": 5, "trials": 6, "of known peaks": 14, "least": 6, "of any order": 12}
-    titles |= {"against a card each": 19, "out of memory": 13, "most": 5}
+    titles = {"sweep of a": 12, "cards": 5, "trials": 6, "of known peaks": 14, "least": 6, "of any order": 12}
+    titles |= {"against a card each": 19, "out of memory": 13, "most": 5, "begun anew": 10}
     print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
-    for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
-        cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=80 * GIB)]
-        rows = []
-        for seed in range(SEEDS):
-            jobs = network(np.random.default_rng(seed), n_trials)
-            got, known, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
-            others = [one.makespan_s / got.makespan_s for one in (known, foreseen(cards, jobs), alone)]
-            rows.append((*others, got.oom / n_trials))
-        share, any_order, gain, _ = np.median(rows, axis=0)
-        least, out, most = min(row[0] for row in rows), np.mean([row[3] for row in rows]), max(row[3] for row in rows)
-        print(f"{n_cards:>5} {n_trials:>6} {share:>14.1%} {least:>6.1%} {any_order:>12.1%}", end=" ")
-        print(f"{gain:>18.1f}x {out:>13.2%} {most:>5.1%}", flush=True)
+    for workload in (network, transformer):
+        for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
+            cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=80 * GIB)]
+            row = _medians([_shares(cards, workload(np.random.default_rng(seed), n_trials)) for seed in range(SEEDS)])
+            print(f"{workload.__name__:>12} {n_cards:>5} {n_trials:>6} {row}", flush=True)
+
+
+def _shares(cards: list[Offer], jobs: list[Job]) -> tuple[float, ...]:
+    got, known, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
+    others = [one.makespan_s / got.makespan_s for one in (known, foreseen(cards, jobs), alone)]
+    return (*others, got.oom / len(jobs), got.anew)
+
+
+def _medians(rows: list[tuple[float, ...]]) -> str:
+    share, any_order, gain, _, anew = np.median(rows, axis=0)
+    least, out, most = min(row[0] for row in rows), np.mean([row[3] for row in rows]), max(row[3] for row in rows)
+    return f"{share:>14.1%} {least:>6.1%} {any_order:>12.1%} {gain:>18.1f}x {out:>13.2%} {most:>5.1%} {anew:>10.0f}"
 
 
 def telemetry() -> None:

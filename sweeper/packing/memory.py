@@ -20,7 +20,6 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from sweeper.packing.packing import Params
 
-_ENOUGH = 12
 _MOST = 120  # trials that are fitted: fitting takes their number cubed
 _LEAST_WIDTH = 2.0  # standard deviations: 0.5% of a normal distribution are above
 _LEAST_SPREAD = 0.01  # of the logarithm: two runs of one trial differ by that much
@@ -53,7 +52,6 @@ class MemoryModel:
         params, peaks = params[-_MOST:], peaks[-_MOST:]
         self._columns = _columns(params)
         x, y = self._matrix(params), np.log(np.maximum(np.asarray(peaks, dtype=float), 1.0))
-        self._n = len(peaks)
         kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(np.full(x.shape[1], 2.0), (0.3, 1e2)) + WhiteKernel(
             1e-2, (1e-5, 1.0)
         )
@@ -61,7 +59,10 @@ class MemoryModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its limit: the parameter does not matter
             self._process.fit(x, y)
-        self._width = max(_LEAST_WIDTH if self._n >= _ENOUGH else 3.0, _worst_left_out(self._process))
+        free = max(
+            len(peaks) - len(self._process.kernel_.theta), 1
+        )  # of the trials, those that the fit does not use up
+        self._width = max(_LEAST_WIDTH, _worst_left_out(self._process)) * math.sqrt(len(peaks) / free)
 
     def bound(self, params: Params, card: int) -> int:
         """Bytes that a trial with these parameters may be taken to need on a card of so many.
@@ -72,7 +73,7 @@ class MemoryModel:
         mean, spread = self._process.predict(self._matrix([params]), return_std=True)
         expected, error = float(mean[0]), self._width * max(float(spread[0]), _LEAST_SPREAD)
         together = max(1.0, card / math.exp(min(expected + error, 60.0)))
-        return int(math.exp(min(expected + error / (math.sqrt(together) if self._n >= _ENOUGH else 1.0), 60.0)))
+        return int(math.exp(min(expected + error / math.sqrt(together), 60.0)))
 
     def _matrix(self, params: Sequence[Params]) -> NDArray[np.float64]:
         rows = [[value for column in self._columns for value in column.values(one)] for one in params]

@@ -2,11 +2,13 @@
 
 The first trials have a card each, and others wait until they have shown what they need: cards that are given away whole
 are lost to sharing until their trials end. Then as many come as are known, and show what they need before twice as many
-come: what is held for want of knowledge is lost as well.
+come: what is held for want of knowledge is lost as well. So a trial that turns out to be far from what it holds, soon
+after its beginning, begins again: that costs a minute, and a share is given for the whole of a trial.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,8 +28,11 @@ GUESS = 1.2  # times the largest that is known: what others are taken for until 
 _PATIENCE_S = 150.0  # for trials to show what they need; others wait meanwhile
 MARGIN = 1.002  # above what the model says: drivers give memory out in pages of 2 MiB
 _SETTLED = 0.25  # of the time of the longest trial: what a running one has by then is taken for its peak
-_SETTLED_S = 60.0  # the same as long as none has ended, where it has not grown for half of that time
+_SETTLED_S = 30.0  # the same, with some room to grow, where it has not grown for half of its time
 _GROWTH = 1.25  # of what such a one has by then, for its first validation
+_ANEW_S = 300.0  # as long after its beginning a trial may be made to begin again
+_TOO_MUCH = 2.0  # times what it needs: as much is lost to its share as a new beginning costs, if it has as long to go
+_TOO_LITTLE = 1.1  # times what it holds: its neighbours would run out of memory
 _FEW = 4 * FIRST  # as long as so few have ended, running ones count as well
 _REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
 _TOO_LARGE = 1.2  # how many cards a trial is thought to need that ran out of memory alone
@@ -51,6 +56,7 @@ class Packing:
     _model: MemoryModel | None = None
     _fitted: int = 0
     _alone: set[int] = field(default_factory=set)  # trials that ran out of memory next to others
+    _anew: dict[int, _Running] = field(default_factory=dict)  # those that begin again, with what they had shown
 
     def need(self, number: int, asked: Resources) -> Resources:
         """What a trial is to hold: what it asks for, or if it is packed a card of its own until `renewed` says less."""
@@ -64,33 +70,54 @@ class Packing:
         """What a trial that waits is to hold by what is known now; None: it is better to wait for that."""
         if (asked := self._asked.get(spec.number)) is None:
             return spec.resources or Resources()
-        if (held := self._foretold(spec.number, spec.params, asked)) is not None:
+        if (held := self._needed(spec.number, spec.params, asked)) is not None:
             self._held[spec.number] = held
         return held
 
-    def _foretold(self, number: int, params: Params, asked: Resources) -> Resources | None:
+    def _needed(self, number: int, params: Params, asked: Resources) -> Resources | None:
         if number in self._alone:
             return replace(asked, gpus=1.0)
-        settled = self._settled()
-        self._silent -= settled.keys()
-        known = [*zip(self._params, self._peaks, strict=True), *settled.values()]
-        if self._is_early(number, len(known)):
+        shown = self._shown()
+        self._silent -= shown.keys()
+        known = [*zip(self._params, self._peaks, strict=True), *shown.values()]
+        if number not in self._anew and self._is_early(number, len(known)):
             return None
         self._silent.add(number)
-        if len(known) >= FIRST:
-            return replace(asked, gpus=0.0, gpu_memory=int(self._fit(known).bound(params, self.card) * MARGIN))
-        if known:
-            return replace(asked, gpus=0.0, gpu_memory=int(min(self.card, GUESS * max(peak for _, peak in known))))
-        return replace(asked, gpus=1.0)
+        if not known:
+            return replace(asked, gpus=1.0)
+        return replace(asked, gpus=0.0, gpu_memory=self._bound(number, params, known))
+
+    def _bound(self, number: int, params: Params, known: list[tuple[Params, int]]) -> int:
+        """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above."""
+        anew = self._anew.get(number)
+        if len(known) >= _PLENTY:
+            return max(self._foretold(params, known), anew.peak if anew else 0)
+        if anew:
+            return anew.needs
+        most = int(min(self.card, GUESS * max(peak for _, peak in known)))
+        return min(most, self._foretold(params, known)) if len(known) >= FIRST else most
+
+    def _foretold(self, params: Params, known: list[tuple[Params, int]]) -> int:
+        from sweeper.packing.memory import MemoryModel
+
+        if self._model is None or len(known) >= self._fitted * _REFIT:
+            self._model = MemoryModel([params for params, _ in known], [peak for _, peak in known])
+            self._fitted = len(known)
+        return int(self._model.bound(params, self.card) * MARGIN)
 
     def _is_early(self, number: int, known: int) -> bool:
         """Whether as many as are known are on their way already, and may show soon what they need."""
         now = self.clock()
         if self._news_at is None or known > self._most_known:
             self._most_known, self._news_at = known, now
-        if number in self._silent or now - self._news_at >= _PATIENCE_S:
+        if number in self._silent or known >= _PLENTY or len(self._silent) < max(ALONE, known):
             return False
-        return known < _PLENTY and len(self._silent) >= max(ALONE, known)
+        if now - self._news_at < _PATIENCE_S:
+            return True
+        if known:  # else each has a card, and all may come
+            self._silent.clear()
+            self._news_at = now
+        return False
 
     def heard(self, number: int, params: Params, event: Metered) -> None:
         """What a running trial has had at its peak so far."""
@@ -99,6 +126,20 @@ class Packing:
             grew_s = now_s if before is None or peak > before.peak else before.grew_s
             self._running[number] = _Running(params, peak, now_s, grew_s)
 
+    def begins_anew(self, number: int) -> bool:
+        """Whether a running trial had better be stopped and begin again, with what it has shown to need; said once.
+
+        It may hold far more than that while others wait, or less, so that these would run out of memory.
+        """
+        one, held = self._running.get(number), self._held.get(number)
+        if one is None or held is None or number in self._anew or number in self._alone or one.now_s > _ANEW_S:
+            return False
+        holds = self.card if held.gpus >= 1 else held.gpu_memory
+        is_waited_for = bool(self._asked.keys() - self._running.keys())
+        if one.peak > holds * _TOO_LITTLE or (one.is_steady and is_waited_for and holds > one.needs * _TOO_MUCH):
+            self._anew[number] = one
+        return number in self._anew
+
     def learn(self, number: int, params: Params, ended: Ended) -> None:
         """Take note of how a trial ended.
 
@@ -106,6 +147,9 @@ class Packing:
         on a card that others use.
         """
         self._running.pop(number, None)
+        self._asked.pop(number, None)
+        if ended.failure != Failure.PREEMPTED:
+            self._anew.pop(number, None)
         self._silent.discard(number)  # one that failed has shown nothing: another takes its turn
         held = self._held.get(number)
         if held is None:
@@ -124,28 +168,19 @@ class Packing:
         held = self._held.get(number)
         return ended.failure == Failure.OOM and held is not None and held.gpus < 1
 
-    def _fit(self, known: list[tuple[Params, int]]) -> MemoryModel:
-        from sweeper.packing.memory import MemoryModel
-
-        if self._model is None or len(known) >= self._fitted * _REFIT:
-            self._model = MemoryModel([params for params, _ in known], [peak for _, peak in known])
-            self._fitted = len(known)
-        return self._model
-
     def _add(self, params: Params, peak: int) -> None:
         if peak:
             self._params.append(dict(params))
             self._peaks.append(peak)
 
-    def _settled(self) -> dict[int, tuple[Params, int]]:
-        """By number: running trials that have gone on long enough; only as long as few have ended."""
+    def _shown(self) -> dict[int, tuple[Params, int]]:
+        """By number, what trials that have not ended need, by what they have shown; only as long as few have ended."""
         if len(self._peaks) > _FEW:
             return {}
-        running = [(number, one) for number, one in self._running.items() if one.peak]
-        if self._longest_s:
-            return {n: (one.params, one.peak) for n, one in running if one.now_s >= _SETTLED * self._longest_s}
-        steady = [(n, one) for n, one in running if one.now_s >= max(_SETTLED_S, 2 * one.grew_s)]
-        return {n: (one.params, int(one.peak * _GROWTH)) for n, one in steady}
+        late_s = _SETTLED * self._longest_s or math.inf
+        late = {n: (one.params, one.peak) for n, one in self._running.items() if one.peak and one.now_s >= late_s}
+        steady = {n: one for n, one in self._running.items() if one.is_steady}
+        return {n: (one.params, one.needs) for n, one in (self._anew | steady).items()} | late
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +191,13 @@ class _Running:
     peak: int  # bytes so far
     now_s: float  # since it began
     grew_s: float  # when its peak was seen to be more than before
+
+    @property
+    def needs(self) -> int:
+        """Bytes, for it may grow still."""
+        return int(self.peak * _GROWTH)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it has not grown for half of its time."""
+        return bool(self.peak) and self.now_s >= max(_SETTLED_S, 2 * self.grew_s)

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import sweeper
 from tests.gpu_bench import GIB, occupy
 
 
@@ -13,6 +14,17 @@ def occupies(cfg):
     occupy(size)
     await_in_journal(f'"peak_gpu_memory_bytes":{size}')
     return os.environ["CUDA_VISIBLE_DEVICES"].count(",") + 1 + cfg.gib
+
+
+def outgrows(cfg):
+    """The same; a first attempt that holds more than 10 GiB goes on until it is stopped."""
+    value = occupies(cfg)
+    marker = sweeper.checkpoint_dir() / "stopped"
+    if cfg.gib > 10 and not marker.exists():
+        marker.touch()
+        while True:
+            time.sleep(0.01)
+    return value
 
 
 def await_in_journal(text):

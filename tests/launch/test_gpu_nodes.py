@@ -112,6 +112,19 @@ def test_trials_are_packed_by_what_the_first_of_them_took_beside_a_sweep_that_ta
     assert max(proof.most_on_each_card([*packed, *whole]).values()) <= 1 + 1e-6
 
 
+def test_a_trial_that_outgrows_its_share_goes_on_with_a_larger_one(nodes: Nodes) -> None:
+    sweep = nodes.launch(
+        script(nodes, "outgrows"),
+        *("outgrown", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "+gib=interval(3, 12)"),
+        *("hydra.sweeper.enqueue=[{+gib: 3}, {+gib: 12}]", "hydra/sweeper/sampler=random"),
+        "hydra.sweeper.resources={cpus: 0, gpus: auto, accelerator: T4}",
+    )
+    printed, _ = sweep.communicate()
+    assert sweep.returncode == 0, printed
+    found = [(run.number, run.failure, run.gpu_share) for run in proof.runs(nodes.folder, "outgrown")]
+    assert found == [(0, None, 1.0), (1, "preempted", 0.225), (1, None, 0.9375)]
+
+
 def test_whatever_trials_hold_no_card_is_promised_twice_and_a_node_that_dies_takes_no_trial_along(
     nodes: Nodes,
 ) -> None:

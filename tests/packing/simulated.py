@@ -37,6 +37,7 @@ class Job:
 class Outcome:
     makespan_s: float = 0.0
     oom: int = 0  # ends for want of memory next to others
+    anew: int = 0  # trials that were stopped to begin again with another share
     runs: int = 0
     infeasible: int = 0
 
@@ -54,6 +55,30 @@ def network(rng: np.random.Generator, n: int, noise: float = 0.02) -> list[Job]:
         if peak > 60 * GIB:
             continue  # no card holds it
         params = {"width": width, "depth": depth, "batch": batch, "optimizer": optimizer, "lr": float(rng.uniform())}
+        jobs.append(Job(params, int(peak) >> 21 << 21, float(rng.uniform(300, 900))))
+    return jobs
+
+
+def transformer(rng: np.random.Generator, n: int, noise: float = 0.02) -> list[Job]:
+    """Trials of a language model: its size, the length and number of its sequences, and a precision.
+
+    Bytes of activations by Korthikanti et al., Reducing Activation Recomputation in Large Transformer Models, 2022
+    (eq. 2 and the output layer); 16 bytes a weight with Adam by Rajbhandari et al., ZeRO, 2020.
+    """
+    vocabulary = 32_000
+    jobs = []
+    while len(jobs) < n:
+        layers, heads = int(rng.integers(2, 25)), int(2 ** rng.uniform(2, 5))
+        length, batch = int(rng.choice([256, 512, 1024, 2048])), int(2 ** rng.uniform(1, 6))
+        precision = str(rng.choice(["float32", "bfloat16"]))
+        hidden, element = 64 * heads, 4 if precision == "float32" else 2
+        weights = 12 * layers * hidden**2 + vocabulary * hidden
+        a_token = layers * (hidden * (16 * element + 2) + heads * length * (2 * element + 1)) + 4 * vocabulary
+        peak = (0.6 * GIB + 16 * weights + batch * length * a_token) * np.exp(rng.normal(0, noise))
+        if peak > 60 * GIB:
+            continue  # no card holds it
+        params = {"layers": layers, "hidden": hidden, "length": length, "batch": batch, "precision": precision}
+        params["lr"] = float(10 ** rng.uniform(-5, -3))
         jobs.append(Job(params, int(peak) >> 21 << 21, float(rng.uniform(300, 900))))
     return jobs
 
@@ -77,7 +102,7 @@ class World:
     jobs: Sequence[Job]
     need: Callable[[int, Job], Resources | None]
     ended: Callable[[_Running, Ended], bool]  # whether the trial is to be tried again
-    heard: Callable[[int, Job, int, float], None] = lambda *_: None
+    heard: Callable[[int, Job, int, float], bool] = lambda *_: False  # whether the trial is to begin again
     ahead: int = MOST_AHEAD
     now: float = 0.0
     _latest: Resources | None = None
@@ -92,8 +117,9 @@ class World:
         running: dict[int, _Running] = {}
         now, ticket = 0.0, 0
         while later or line or running:
-            for one in running.values():
-                self.heard(one.number, one.job, one.memory, now - one.began)
+            for key, one in list(running.items()):
+                if self.heard(one.number, one.job, one.memory, now - one.began):
+                    self._end(running.pop(key), room, line, Failure.PREEMPTED)
             for one in self._begun(room, line, later, now):
                 ticket += 1
                 running[ticket] = one
@@ -147,8 +173,8 @@ class World:
             peak_gpu_memory_bytes=peak,
             gpu_memory_basis="processes",
         )
-        if failure and one.need.gpus < 1:
-            self.outcome.oom += 1
+        self.outcome.oom += failure == Failure.OOM and one.need.gpus < 1
+        self.outcome.anew += failure == Failure.PREEMPTED
         if self.ended(one, end):
             line.insert(0, one.number)
         elif failure:
@@ -166,11 +192,12 @@ def packed(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
 
     def ended(one: _Running, end: Ended) -> bool:
         packing.learn(one.number, one.job.params, end)
-        return packing.is_crowded_out(one.number, end)
+        return end.failure == Failure.PREEMPTED or packing.is_crowded_out(one.number, end)
 
-    def heard(number: int, job: Job, memory: int, seconds: float) -> None:
+    def heard(number: int, job: Job, memory: int, seconds: float) -> bool:
         event = Metered("", 0, 0.0, int(seconds), {}, memory, "processes", 0.0, None)
         packing.heard(number, job.params, event)
+        return packing.begins_anew(number)
 
     world = World(offers, jobs, need, ended, heard)
     return world.run()

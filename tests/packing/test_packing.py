@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from sweeper.launch.room import Offer
 from sweeper.packing import Packing
 from sweeper.packing.packing import ALONE, FIRST, GUESS
 from sweeper.trial import Ended, Failure, Metered, ParamValue, Resources
-from tests.packing.simulated import AUTO, GIB, SPEC, network, offline, one_each, packed
+from tests.packing.simulated import AUTO, GIB, SPEC, Job, network, offline, one_each, packed, transformer
 
 CARDS = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=80 * GIB)]
 
@@ -26,6 +26,9 @@ def done(peak: int | None, basis: str = "processes") -> Ended:
 
 def oom() -> Ended:
     return Ended("", 0, 0.0, TrialState.FAIL, failure=Failure.OOM)
+
+
+PREEMPTED = Ended("", 0, 0.0, TrialState.FAIL, failure=Failure.PREEMPTED)
 
 
 def held(packing: Packing, number: int, params: Mapping[str, ParamValue]) -> Resources | None:
@@ -45,6 +48,12 @@ def taught(n: int = 12) -> Packing:
 
 def heard(packing: Packing, number: int, seconds: int, peak: int, basis: str = "processes") -> None:
     packing.heard(number, {"batch": number}, Metered("", 0, 0.0, seconds, {}, peak, basis, 0.0, None))
+
+
+def steady(packing: Packing, number: int, peak: int) -> None:
+    """It has had so much for long."""
+    heard(packing, number, 10, peak)
+    heard(packing, number, 100, peak)
 
 
 def test_a_trial_that_is_not_packed_holds_what_it_asks_for() -> None:
@@ -76,8 +85,7 @@ def test_no_more_come_than_are_known_until_these_have_shown_what_they_need() -> 
             coming += 1
         placed.append(coming - before)
         for number in range(before, coming):
-            heard(packing, number, 10, 4 * GIB)
-            heard(packing, number, 100, 4 * GIB)
+            steady(packing, number, 4 * GIB)
     assert placed == [ALONE, ALONE, 2 * ALONE, 4 * ALONE]
     assert all(held(packing, number, {"batch": number}) is not None for number in range(coming, coming + 50))
 
@@ -88,6 +96,53 @@ def test_where_the_first_show_nothing_for_long_nobody_waits_for_them() -> None:
     asked = [held(packing, number, {"batch": number}) for number in range(ALONE + 1)]
     now[0] = 200.0
     assert asked[-1] is None and held(packing, ALONE, {"batch": 1}) == replace(AUTO, gpus=1.0)
+
+
+def test_after_waiting_in_vain_no_more_come_than_are_known() -> None:
+    now = [0.0]
+    packing = Packing(80 * GIB, lambda: now[0])
+    assert held(packing, 0, {"batch": 0}) == replace(AUTO, gpus=1.0)
+    steady(packing, 0, 4 * GIB)
+    for coming in (1, 3):  # these show nothing
+        waits = [held(packing, number, {"batch": 1}) is None for number in range(coming, coming + 3)]
+        assert waits == [False, False, True]
+        now[0] += 200.0
+
+
+def test_a_trial_that_holds_far_more_than_it_needs_begins_again_with_that_where_others_wait() -> None:
+    packing = Packing(80 * GIB, lambda: 0.0)
+    held(packing, 0, {"batch": 0})
+    steady(packing, 0, 4 * GIB)
+    assert not packing.begins_anew(0)  # nobody waits
+    held(packing, 1, {"batch": 1})
+    assert packing.begins_anew(0) and not packing.begins_anew(0)  # once
+    packing.learn(0, {"batch": 0}, PREEMPTED)
+    told = held(packing, 0, {"batch": 0})
+    assert told is not None and (told.gpus, told.gpu_memory) == (0.0, 5 * GIB)
+    steady(packing, 0, 4 * GIB)
+    assert not packing.begins_anew(0)
+
+
+def test_a_trial_that_takes_more_than_it_holds_begins_again_before_others_run_out_of_memory() -> None:
+    packing = taught()
+    told = held(packing, 50, {"batch": 6})
+    assert told is not None
+    heard(packing, 50, 10, told.gpu_memory)
+    assert not packing.begins_anew(50)
+    heard(packing, 50, 11, 2 * told.gpu_memory)
+    assert packing.begins_anew(50)
+    packing.learn(50, {"batch": 6}, PREEMPTED)
+    again = held(packing, 50, {"batch": 6})
+    assert again is not None and again.gpu_memory >= 2 * told.gpu_memory
+
+
+def test_a_trial_that_has_run_for_long_goes_on_whatever_it_holds() -> None:
+    packing = Packing(80 * GIB, lambda: 0.0)
+    held(packing, 0, {"batch": 0})
+    held(packing, 1, {"batch": 1})
+    heard(packing, 0, 10, 4 * GIB)
+    heard(packing, 0, 1000, 4 * GIB)
+    assert not packing.begins_anew(0)
 
 
 def test_a_trial_is_given_what_it_will_need_and_not_much_more() -> None:
@@ -119,11 +174,13 @@ def test_what_neighbours_took_counts_for_nobody() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_sweep_reaches_most_of_what_known_peaks_would_allow_and_rarely_runs_out_of_memory(seed: int) -> None:
-    jobs = network(np.random.default_rng(seed), 1000)
+@pytest.mark.parametrize(("workload", "seed", "least"), [(network, 0, 0.94), (network, 1, 0.94), (transformer, 0, 0.9)])
+def test_a_sweep_reaches_most_of_what_known_peaks_would_allow_and_rarely_runs_out_of_memory(
+    workload: Callable[[np.random.Generator, int], list[Job]], seed: int, least: float
+) -> None:
+    jobs = workload(np.random.default_rng(seed), 1000)
     got, best, alone = packed(CARDS, jobs), offline(CARDS, jobs), one_each(CARDS, jobs)
     assert got.infeasible == 0
     assert got.oom <= 0.01 * len(jobs)
-    assert best.makespan_s / got.makespan_s >= 0.93
-    assert alone.makespan_s / got.makespan_s >= 4
+    assert best.makespan_s / got.makespan_s >= least
+    assert alone.makespan_s / got.makespan_s >= 3
