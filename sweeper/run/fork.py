@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import BinaryIO
 
 from sweeper.run.app import App
 from sweeper.run.message import Ready
-from sweeper.run.zygote import ANSWER, BASE, FORK, HEARD, LENGTH, ORDER, WAIT, be_the_zygote
+from sweeper.run.zygote import BASE, FORK, HEARD, NUMBER, ORDER, WAIT, be_the_zygote
 from sweeper.trial import Captured, Event, TrialSpec
 
 _MANY = 64  # bases that are remembered
@@ -34,7 +35,7 @@ class _Waiting:
         payload = pickle.dumps(spec)
         with self.line as line:
             try:
-                socket.send_fds(line, [LENGTH.pack(len(payload))], [bell.fileno(), stacks.fileno()])
+                socket.send_fds(line, [NUMBER.pack(len(payload))], [bell.fileno(), stacks.fileno()])
                 line.sendall(payload)
             except (BrokenPipeError, ConnectionResetError):
                 return False
@@ -59,8 +60,11 @@ class Forks:
 
     def ready(self) -> Ready:
         """What the zygote says once it has imported the app, or cannot."""
-        (length,) = LENGTH.unpack(self._received(LENGTH.size))
-        message: Ready = pickle.loads(self._received(length))
+        try:
+            (length,) = NUMBER.unpack(self._received(NUMBER.size))
+            message: Ready = pickle.loads(self._received(length))
+        except EOFError:
+            return Ready(error=f"the process that imports it {self._how_it_ended()}")
         return message
 
     def prepare(self) -> None:
@@ -92,6 +96,11 @@ class Forks:
             said = event.environment.encode()
             self._order(HEARD, len(said), said)
 
+    def _how_it_ended(self) -> str:
+        (zygote,) = self.lasting
+        code = os.waitstatus_to_exitcode(os.waitpid(zygote, 0)[1])
+        return f"died of signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}"
+
     def _tell_of(self, base: bytes) -> None:
         """The second trial of a base says that there will be more: what these share is then made once for all."""
         key = hash(base)
@@ -119,7 +128,7 @@ class Forks:
             raise EOFError from error
 
     def _answer(self) -> int:
-        (number,) = ANSWER.unpack(self._received(ANSWER.size))
+        (number,) = NUMBER.unpack(self._received(NUMBER.size))
         return int(number)
 
     def _received(self, size: int) -> bytes:

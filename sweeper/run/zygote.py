@@ -30,8 +30,7 @@ from sweeper.run.rehearsal import rehearse
 from sweeper.trial import TrialSpec
 
 ORDER = struct.Struct("!cQ")
-ANSWER = struct.Struct("!Q")
-LENGTH = struct.Struct("!Q")
+NUMBER = struct.Struct("!Q")  # an answer, or how many bytes follow
 FORK = b"f"  # a process that waits for its trial at the other end of the descriptor; answered by its id
 WAIT = b"w"  # for the process of that id, which has ended or is about to; answered by its status
 BASE = b"b"  # so many bytes: what is forked from now on has the template of trials with this base
@@ -79,7 +78,7 @@ def _freeze() -> None:
 
 def _say(orders: socket.socket, message: Ready) -> None:
     said = pickle.dumps(message)
-    orders.sendall(LENGTH.pack(len(said)) + said)
+    orders.sendall(NUMBER.pack(len(said)) + said)
 
 
 class _Zygote:
@@ -98,7 +97,7 @@ class _Zygote:
             if word == FORK:
                 self._fork(descriptors[0])
             elif word == WAIT:
-                self._orders.sendall(ANSWER.pack(os.waitpid(number, 0)[1]))
+                self._orders.sendall(NUMBER.pack(os.waitpid(number, 0)[1]))
             else:
                 self._learn(word, self._orders.recv(number, socket.MSG_WAITALL))
 
@@ -111,7 +110,7 @@ class _Zygote:
         os.close(line)
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)  # the trial does the same: whoever is first
-        self._orders.sendall(ANSWER.pack(pid))
+        self._orders.sendall(NUMBER.pack(pid))
         self._forks += 1
         if self._forks % _GATHER_EVERY == 0:
             pages.gather()
@@ -137,9 +136,9 @@ class _Zygote:
 
 
 def _received(line: socket.socket) -> tuple[TrialSpec, socket.socket, BinaryIO]:
-    length, descriptors, _, _ = socket.recv_fds(line, LENGTH.size, 2)
+    length, descriptors, _, _ = socket.recv_fds(line, NUMBER.size, 2)
     bell, stacks = descriptors
-    (size,) = LENGTH.unpack(length)
+    (size,) = NUMBER.unpack(length)
     spec: TrialSpec = pickle.loads(line.recv(size, socket.MSG_WAITALL))
     return spec, socket.socket(fileno=bell), os.fdopen(stacks, "wb")
 

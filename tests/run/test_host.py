@@ -14,6 +14,7 @@ import pytest
 from hydra._internal.callbacks import Callbacks
 from optuna.trial import TrialState
 
+from sweeper.errors import LaunchError
 from sweeper.launch import MANY, Slot, T
 from sweeper.run.app import App, Task
 from sweeper.run.host import Host
@@ -23,7 +24,7 @@ from sweeper.trial import Captured, Ended, Event, Failure, Isolation, Limits, Me
 from tests.contracts.ends import End
 from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
 from tests.events import apart
-from tests.run import apps, threaded
+from tests.run import apps, deadly, threaded
 from tests.spec import spec_for
 
 
@@ -166,6 +167,16 @@ def test_a_killed_zygote_is_a_loss_and_leaves_nothing(tmp_path: Path, above: int
     assert isinstance(next_one, Ended)
     assert (lost.failure, lost.error) == (Failure.LOST, "the trial's parent process was killed")
     assert next_one.state == TrialState.COMPLETE
+
+
+def test_an_app_whose_import_kills_its_process_is_refused_with_how_it_ended() -> None:
+    with (
+        HostLauncher(deadly.returns_nothing, Isolation.PROCESS) as launcher,
+        pytest.raises(
+            LaunchError, match=r"cannot be imported.*:\nthe process that imports it died of signal 4 \(SIGILL\)"
+        ),
+    ):
+        launcher.drive(launcher.host.ready())
 
 
 def test_what_a_dead_slot_left_is_gone_once_another_begins(tmp_path: Path) -> None:
