@@ -17,10 +17,8 @@ from typing import BinaryIO
 
 from sweeper.run.app import App
 from sweeper.run.message import Ready
-from sweeper.run.zygote import BASE, FORK, HEARD, NUMBER, ORDER, WAIT, be_the_zygote
+from sweeper.run.zygote import BASE, FORK, HEARD, MOST_BASES, NUMBER, ORDER, WAIT, be_the_zygote
 from sweeper.trial import Captured, Event, TrialSpec
-
-_MANY = 64  # bases that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Forks:
         count = self._bases[key] = self._bases.pop(key, 0) + 1
         if count == 2:
             self._order(BASE, len(base), base)
-        if len(self._bases) > _MANY:
+        if len(self._bases) > MOST_BASES:
             del self._bases[next(iter(self._bases))]
 
     def _forked(self) -> _Waiting:

@@ -36,6 +36,7 @@ WAIT = b"w"  # for the process of that id, which has ended or is about to; answe
 BASE = b"b"  # so many bytes: what is forked from now on has the template of trials with this base
 HEARD = b"h"  # so many bytes: the environment of this name has been said, and need only be named from now on
 
+MOST_BASES = 64  # whose templates are kept
 _GATHER_EVERY = 32  # forks: by then a dozen huge pages are written in, and to gather them costs what one fork does
 
 
@@ -132,6 +133,8 @@ class _Zygote:
         with contextlib.suppress(Exception):  # a trial that has it finds out as well, and says why it cannot run
             self._templates[said] = template = job.Template.of(said)
             template.log.foresee()
+        if len(self._templates) > MOST_BASES:
+            del self._templates[next(iter(self._templates))]
         _freeze()
 
 
