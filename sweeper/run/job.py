@@ -67,11 +67,12 @@ def run(
     config, task_config = template.config, template.task_config
     follow(recipe, config, task_config)
     hydra = config.hydra
+    own, subdir = hydra.job, hydra.output_subdir  # each such look takes OmegaConf 25 calls
     put(hydra.runtime, "output_dir", str(folder))
-    with _hydra_config(config), _inside(folder, hydra.job.chdir):
+    with _hydra_config(config), _inside(folder, own.chdir):
         template.log.open(folder, hydra)
-        if hydra.output_subdir is not None:
-            _save(folder / hydra.output_subdir, template)
+        if subdir is not None:
+            _save(folder / subdir, template)
         job = JobReturn(
             overrides=list(hydra.overrides.task),
             cfg=task_config,
@@ -79,7 +80,7 @@ def run(
             working_dir=str(Path.cwd()),
             task_name=JobRuntime.instance().get("name"),
         )
-        with env_override(OmegaConf.to_container(hydra.job.env_set, resolve=True)):  # type: ignore[arg-type]
+        with env_override(OmegaConf.to_container(own.env_set, resolve=True)):  # type: ignore[arg-type]
             callbacks.on_job_start(config=config, task_function=task)
             try:
                 job.return_value = task(task_config)
@@ -136,7 +137,7 @@ def _save(folder: Path, template: Template) -> None:
     """Write the three files that Hydra writes, their text as Hydra has it, but for secrets."""
     folder.mkdir(parents=True, exist_ok=True)
     hydra = template.config.hydra
-    parts: dict[str, Any] = {key: hydra._get_node(key) for key in OF_EACH}  # `hydra[key]` takes 25 calls
+    parts: dict[str, Any] = {key: hydra._get_node(key) for key in OF_EACH}
     own: dict[_Keys, object] = {
         (key, name): _plain(parts[key], name) for key, names in OF_EACH.items() for name in names
     }

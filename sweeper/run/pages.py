@@ -2,8 +2,8 @@
 entries of its page table, and as many need not be taken down when the child ends.
 
 With pandas, scikit-learn and pyarrow imported, a fork that does nothing costs 10 ms of CPU, and 4.5 ms so. What is
-written in a huge page takes it apart; whoever forks writes little, and has it put together again now and then.
-All of it is left out, and costs time alone, where the kernel has no huge pages (before Linux 6.1) or gives none.
+written in a huge page takes it apart: whoever forks has to write little. All of it is left out, and costs time alone,
+where the kernel has no huge pages (before Linux 6.1) or gives none.
 """
 
 from __future__ import annotations

@@ -37,7 +37,6 @@ BASE = b"b"  # so many bytes: what is forked from now on has the template of tri
 HEARD = b"h"  # so many bytes: the environment of this name has been said, and need only be named from now on
 
 MOST_BASES = 64  # whose templates are kept
-_GATHER_EVERY = 32  # forks: by then a dozen huge pages are written in, and to gather them costs what one fork does
 
 
 def be_the_zygote(orders: socket.socket, app: App, supervisor: int, closing: Iterable[Callable[[], None]]) -> NoReturn:
@@ -87,7 +86,6 @@ class _Zygote:
         self._orders = orders
         self._app = app
         self._templates: dict[bytes, job.Template] = {}
-        self._forks = 0
 
     def obey(self) -> None:
         while True:
@@ -112,9 +110,6 @@ class _Zygote:
         with contextlib.suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)  # the trial does the same: whoever is first
         self._orders.sendall(NUMBER.pack(pid))
-        self._forks += 1
-        if self._forks % _GATHER_EVERY == 0:
-            pages.gather()
 
     def _wait_for_a_trial(self, line: socket.socket, parent: int) -> None:
         """Never returns: there is a trial to be, or the parent is gone."""
