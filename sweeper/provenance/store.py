@@ -115,20 +115,21 @@ class FolderStore:
         content.seek(0)
         beside = self.root / "incoming" / uuid.uuid4().hex
         try:
-            beside.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "wb") as file:
+            with os.fdopen(_created(beside), "wb") as file:
                 blob = _copied(content, file)
                 place = self._place(blob.sha256)
-                if not _used_again(place, blob.size):
+                if _used_again(place, blob.size):
+                    beside.unlink()
+                else:
                     file.flush()
                     settle(file.fileno())
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    beside.rename(place)
-        except OSError as error:
-            raise ArtifactError(f"the artifacts cannot be written to {self.root} ({error}): {_ADVICE}") from error
-        finally:
+                    _move(beside, place)
+        except BaseException as error:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise ArtifactError(f"the artifacts cannot be written to {self.root} ({error}): {_ADVICE}") from error
+            raise
         return blob
 
     def open(self, sha256: str) -> BinaryIO:
@@ -226,6 +227,24 @@ def digest_of(content: BinaryIO) -> Blob:
     """Hash a file from its beginning, without keeping it."""
     content.seek(0)
     return _copied(content, None)
+
+
+def _created(path: Path) -> int:
+    """A new file, open; its folder is made where there is none yet, which is seldom."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(path, flags, 0o444)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o444)
+
+
+def _move(file: Path, place: Path) -> None:
+    try:
+        file.rename(place)
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(place)
 
 
 def _copied(content: BinaryIO, target: BinaryIO | None) -> Blob:

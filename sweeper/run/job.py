@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 
 _START = re.compile(r"^---[ \n]", re.MULTILINE)  # of a document
-_Keys = tuple[str, ...]  # of the `hydra` node, from the top
+_ENTRY = re.compile(r"^  (?P<key>\w+):.*\n|^    (?P<name>\w+):.*\n(?:(?:     .*| {4}- .*| {4}-)?\n)*", re.MULTILINE)
+_Keys = tuple[str, str]  # of a value in the `hydra` node: of a node in it, and in that
+_OWN = {(key, name) for key, names in OF_EACH.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Template:
 
     config: DictConfig
     task_config: DictConfig  # without the `hydra` node
-    hydra_yaml: dict[_Keys, str]  # of each part of the `hydra` node
+    hydra_yaml: tuple[str | _Keys, ...]  # in order; a trial's own parts by where they stand
     log: JobLog
 
     @classmethod
@@ -52,9 +54,7 @@ class Template:
         config: DictConfig = pickle.loads(base)
         _protect(config.hydra)
         hydra: Any = OmegaConf.to_container(config.hydra, resolve=False, enum_to_str=True)
-        parts = _parts(hydra)
-        texts = dict(zip(parts, _yaml(map(_within_hydra, parts.items())), strict=True))
-        return cls(config, _without_hydra(pickle.loads(base)), texts, JobLog.of(hydra))
+        return cls(config, _without_hydra(pickle.loads(base)), tuple(_pieces(hydra)), JobLog.of(hydra))
 
 
 def run(
@@ -136,17 +136,15 @@ def _inside(folder: Path, chdir: bool | None) -> Iterator[None]:
 def _save(folder: Path, template: Template) -> None:
     """Write the three files that Hydra writes, their text as Hydra has it, but for secrets."""
     folder.mkdir(parents=True, exist_ok=True)
-    hydra = template.config.hydra
-    parts: dict[str, Any] = {key: hydra._get_node(key) for key in OF_EACH}
-    own: dict[_Keys, object] = {
-        (key, name): _plain(parts[key], name) for key, names in OF_EACH.items() for name in names
-    }
+    parts: dict[str, Any] = {key: template.config.hydra._get_node(key) for key in OF_EACH}
+    own = {key: {name: _plain(parts[key], name) for name in names} for key, names in OF_EACH.items()}
     config = OmegaConf.to_container(template.task_config, resolve=False, enum_to_str=True)
-    config_yaml, overrides_yaml, *lines = _yaml([config, own["overrides", "task"], *map(_within_hydra, own.items())])
+    config_yaml, overrides_yaml, own_yaml = _yaml([config, own["overrides"]["task"], {"hydra": own}])
     (folder / "config.yaml").write_text(config_yaml, encoding="utf-8")
     (folder / "overrides.yaml").write_text(overrides_yaml, encoding="utf-8")
+    lines = _lines(own_yaml)
     (folder / "hydra.yaml").write_text(
-        _joined(template.hydra_yaml | dict(zip(own, lines, strict=True))), encoding="utf-8"
+        "".join(piece if isinstance(piece, str) else lines[piece] for piece in template.hydra_yaml), encoding="utf-8"
     )
 
 
@@ -155,32 +153,31 @@ def _plain(config: DictConfig, key: str) -> object:
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
 
 
-def _parts(hydra: Mapping[str, Any]) -> dict[_Keys, object]:
-    """What stands in the `hydra` node; where a trial has something of its own, one level further down."""
-    parts: dict[_Keys, object] = {}
-    for key, inside in hydra.items():
-        parts |= {(key, name): inside[name] for name in inside} if key in OF_EACH else {(key,): inside}
-    return parts
+def _pieces(hydra: Mapping[str, Any]) -> Iterator[str | _Keys]:
+    """The `hydra` node as YAML, in pieces: what trials share as text, and where each has something of its own."""
+    (text,) = _yaml([{"hydra": hydra}])
+    start = 0
+    for keys, found in _found(text):
+        if keys in _OWN:
+            yield text[start : found.start()]
+            yield keys
+            start = found.end()
+    yield text[start:]
 
 
-def _within_hydra(part: tuple[_Keys, object]) -> object:
-    keys, inside = part
-    for key in (*reversed(keys), "hydra"):
-        inside = {key: inside}
-    return inside
+def _lines(own_yaml: str) -> dict[_Keys, str]:
+    """The lines of each value that a trial has for itself."""
+    return {keys: found[0] for keys, found in _found(own_yaml) if keys in _OWN}
 
 
-def _joined(texts: Mapping[_Keys, str]) -> str:
-    """One document of those that have a part each: what a part stands under is said once."""
-    said: tuple[str, ...] = ()
-    joined = []
-    for keys, text in texts.items():
-        lines = text.splitlines(keepends=True)
-        heads = lines[: len(keys)]
-        joined += [head for place, head in enumerate(heads) if list(said[: place + 1]) != heads[: place + 1]]
-        joined += lines[len(keys) :]
-        said = tuple(heads)
-    return "".join(joined)
+def _found(text: str) -> Iterator[tuple[_Keys, re.Match[str]]]:
+    """The entries of the nodes in the `hydra` node, each with all its lines: deeper ones, list items, blank ones."""
+    key = ""
+    for found in _ENTRY.finditer(text):
+        if found["name"] is None:
+            key = found["key"]
+        else:
+            yield (key, found["name"]), found
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]

@@ -7,10 +7,13 @@ somebody else; one that has risen is as good as proof where the process died of 
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.trial import Failure
+
+_COUNT = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,7 @@ def _in_group(root: Path) -> int | None:
 
 
 def _count(path: Path) -> int | None:
-    with contextlib.suppress(OSError, ValueError):
-        for line in path.read_text().splitlines():
-            name, _, value = line.partition(" ")
-            if name == "oom_kill":
-                return int(value)
+    with contextlib.suppress(OSError):
+        if (found := _COUNT.search(path.read_bytes())) is not None:
+            return int(found[1])
     return None

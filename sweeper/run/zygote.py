@@ -15,6 +15,7 @@ import os
 import pickle
 import socket
 import struct
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,7 @@ WAIT = b"w"  # for the process of that id, which has ended or is about to; answe
 BASE = b"b"  # so many bytes: what is forked from now on has the template of trials with this base
 HEARD = b"h"  # so many bytes: the environment of this name has been said, and need only be named from now on
 
+_DESCRIPTOR = socket.CMSG_SPACE(4)  # of room for one
 MOST_BASES = 64  # whose templates are kept
 
 
@@ -89,12 +91,12 @@ class _Zygote:
 
     def obey(self) -> None:
         while True:
-            order, descriptors, _, _ = socket.recv_fds(self._orders, ORDER.size, 1, socket.MSG_WAITALL)
+            order, passed, _, _ = self._orders.recvmsg(ORDER.size, _DESCRIPTOR)
             if not order:
                 return
             word, number = ORDER.unpack(order)
             if word == FORK:
-                self._fork(descriptors[0])
+                self._fork(int.from_bytes(passed[0][2], sys.byteorder))
             elif word == WAIT:
                 self._orders.sendall(NUMBER.pack(os.waitpid(number, 0)[1]))
             else:
@@ -107,8 +109,10 @@ class _Zygote:
             self._orders.close()
             self._wait_for_a_trial(socket.socket(fileno=line), parent)
         os.close(line)
-        with contextlib.suppress(PermissionError, ProcessLookupError):
+        try:  # noqa: SIM105 -- `suppress` would be one huge page more that is written in for each trial
             os.setpgid(pid, pid)  # the trial does the same: whoever is first
+        except OSError:
+            pass
         self._orders.sendall(NUMBER.pack(pid))
 
     def _wait_for_a_trial(self, line: socket.socket, parent: int) -> None:

@@ -26,7 +26,19 @@ def _logging_as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "name", ["'a: b'", "'---'", r"'--- |\n---\n...\n\n'", "'Größe'", "'1'", "''", "null", "[]", "{}"]
+    "name",
+    [
+        "'a: b'",
+        "'---'",
+        r"'--- |\n---\n...\n\n'",
+        "'Größe'",
+        "'1'",
+        "''",
+        "null",
+        "[]",
+        "{}",
+        "'a\n    id: 7\n\n  job: b'",
+    ],
 )
 def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path, name: str) -> None:
     spec = spec_for(tmp_path, {"x": 3.0, "name": name})
