@@ -15,7 +15,7 @@ from typing import BinaryIO
 import yaml
 
 from sweeper.errors import ArtifactError
-from sweeper.provenance.secret import is_secret, masked, masked_text, may_name_a_secret
+from sweeper.provenance.secret import is_secret, masked, masked_shapes, masked_text, may_name_a_secret
 from sweeper.provenance.store import Store
 
 LOG, CONFIG = "log", "config"  # what the engine keeps of every run; secrets in it are masked
@@ -124,10 +124,6 @@ def _opened(path: Path, kind: str) -> BinaryIO:
         return io.BytesIO(_without_secrets(file, kind))
 
 
-def _names_a_secret(text: str) -> bool:
-    return may_name_a_secret(text) and any(map(is_secret, _YAML_KEY.findall(text)))
-
-
 def _without_secrets(file: BinaryIO, kind: str) -> bytes:
     size = os.fstat(file.fileno()).st_size
     left_out = max(0, size - _LONGEST_LOG)
@@ -135,7 +131,9 @@ def _without_secrets(file: BinaryIO, kind: str) -> bytes:
     text = file.read().decode("utf-8", "backslashreplace")
     if left_out:
         return f"[{left_out} bytes before this are left out]\n{masked_text(text)}".encode()
-    if kind == CONFIG and _names_a_secret(text):  # to parse it takes 3 ms
+    if kind == CONFIG and not may_name_a_secret(text):
+        return masked_shapes(text).encode()
+    if kind == CONFIG and any(map(is_secret, _YAML_KEY.findall(text))):  # to parse it takes 3 ms
         try:
             plain = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except yaml.YAMLError:

@@ -38,10 +38,9 @@ _SHAPES = re.compile(
     r"|(?<=\bBearer )[\w.+/=~-]{8,}|(?<=\bBasic )[\w+/=]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
-_DASHES = ("", "_", "-")
 _IN_KEYS = (
     *("pass", "pwd", "secret", "token", "credential", "authorization", "bearer", "cookie", "dsn"),
-    *(f"{of}{dash}key" for of in ("api", "access", "private", "signing", "encryption", "account") for dash in _DASHES),
+    *("api", "access", "private", "signing", "encryption", "account"),  # before `key`
 )  # of which every key has one that sounds secret
 _IN_SHAPES = (
     *(f"gh{kind}_" for kind in "pousr"),
@@ -109,6 +108,14 @@ def masked_text(text: str) -> str:
 
 
 def _masked_text(text: str) -> str:
+    text = masked_shapes(text)
+    if ("=" in text or ":" in text) and may_name_a_secret(text):
+        text = _ASSIGNED.sub(_masked_assignment, text)
+    return text
+
+
+def masked_shapes(text: str) -> str:
+    """Text with passwords and tokens replaced that are known or look like one, under whatever name they stand."""
     text = masked_known(text)
     if "://" in text and "@" in text:
         text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
@@ -117,8 +124,6 @@ def _masked_text(text: str) -> str:
         if any(part in text for part in _IN_SHAPES):
             text = _SHAPES.sub(MASK, text)
         text = _WORD.sub(lambda word: MASK if _is_random(word[0]) else word[0], text)
-    if ("=" in text or ":" in text) and may_name_a_secret(text):
-        text = _ASSIGNED.sub(_masked_assignment, text)
     return text
 
 
