@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,4 +22,4 @@ def test_chaos_breaks_no_promise() -> None:
     assert '"violations"' in done.stdout, done.stdout + done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, set(said["violations"].values())) == (0, {0}), done.stdout + done.stderr
-    assert said["faults"] > 0
+    assert re.search(r"killed the (slot|supervisor|zygote|trial) \d", done.stdout), done.stdout

@@ -84,14 +84,20 @@ class World:
         found: dict[str, list[psutil.Process]] = {"slot": [], "supervisor": [], "zygote": [], "trial": []}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if MARKER not in process.environ() or str(self.folder) not in process.environ().get("RAY_TMPDIR", ""):
+                if not _is_below_a_slot(process) or str(self.folder) not in process.environ().get("RAY_TMPDIR", ""):
                     continue
                 kinds = ("supervisor", "zygote", "trial")
-                above = [parent for parent in process.parents() if MARKER in parent.environ()]
+                above = list(filter(_is_below_a_slot, process.parents()))
                 found[kinds[min(len(above), 2)]].append(process)
                 if not above and (slot := process.parent()) is not None:
                     found["slot"].append(slot)
         return found
+
+
+def _is_below_a_slot(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):  # the environment of some processes of the system cannot be read
+        return MARKER in process.environ()
+    return False
 
 
 Fault = Callable[[World, random.Random], str]
