@@ -59,9 +59,8 @@ class MemoryModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its limit: the parameter does not matter
             self._process.fit(x, y)
-        free = max(
-            len(peaks) - len(self._process.kernel_.theta), 1
-        )  # of the trials, those that the fit does not use up
+        fitted = len(self._process.kernel_.theta)
+        free = max(len(peaks) - fitted, 1)  # of the trials, those that the fit does not use up
         self._width = max(_LEAST_WIDTH, _worst_left_out(self._process)) * math.sqrt(len(peaks) / free)
 
     def bound(self, params: Params, card: int) -> int:

@@ -99,7 +99,8 @@ def _protect(hydra: DictConfig) -> None:
     OmegaConf.set_readonly(hydra, True)
     for key, names in OF_EACH.items():
         for name in names:
-            OmegaConf.set_readonly(hydra._get_node(key)._get_node(name), False)  # type: ignore[union-attr]
+            part: Any = hydra._get_node(key)
+            OmegaConf.set_readonly(part._get_node(name), False)
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -33,7 +33,7 @@ def reserve() -> None:
     """
     found: list[object] = [None] * (_RESERVED // _SIZE)  # in full length: growing, it would come between
     for place in range(len(found)):
-        found[place] = bytes(_SIZE - 62)
+        found[place] = bytes(_SIZE - 62)  # with what Python adds, in its last class but one
     _reserve.extend(found[::_KEPT_EVERY])
 
 

@@ -50,6 +50,8 @@ def be_the_zygote(orders: socket.socket, app: App, supervisor: int, closing: Ite
         loaded = _imported(orders, app)
         if loaded is not None:
             _Zygote(orders, loaded).obey()
+    except BaseException:
+        traceback.print_exc()  # such as a fork that the machine has no room for; the supervisor leaves as well
     finally:
         os._exit(0)
 
