@@ -23,7 +23,7 @@ from tests.gpu_bench import GIB, Bench, Card, build
 from tests.gpu_bench import proof as evidence
 from tests.gpu_bench.cluster import running
 from tests.gpu_bench.picture import draw
-from tests.packing.simulated import Job, foreseen, network, offline, one_each, packed, transformer
+from tests.packing.simulated import Job, cnn, foreseen, mlp, network, offline, one_each, packed, transformer
 
 SEEDS = 10
 _MEASURE = """
@@ -42,14 +42,16 @@ print((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 20
 def packing() -> None:
     """Of the same line with known peaks; of one that knows every trial beforehand, in any order; of a card for each.
 
-    Medians over seeds; of the trials that ran out of memory next to others, all together and the worst seed's.
+    Sweeps of recorded peaks on cards of 40 GiB, of made-up ones on 80 GiB. Medians over seeds; of the trials that ran
+    out of memory next to others, all together and the worst seed's.
     """
     titles = {"sweep of a": 12, "cards": 5, "trials": 6, "of known peaks": 14, "least": 6, "of any order": 12}
     titles |= {"against a card each": 19, "out of memory": 13, "most": 5, "begun anew": 10}
     print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
-    for workload in (network, transformer):
+    for workload in (mlp, cnn, network, transformer):
+        size = 40 if workload in (mlp, cnn) else 80  # of the cards on which they were measured, or of large ones
         for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
-            cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=80 * GIB)]
+            cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=size * GIB)]
             row = _medians([_shares(cards, workload(np.random.default_rng(seed), n_trials)) for seed in range(SEEDS)])
             print(f"{workload.__name__:>12} {n_cards:>5} {n_trials:>6} {row}", flush=True)
 

@@ -1,8 +1,9 @@
 """A model of peak memory over parameters, with a bound that few trials pass.
 
-A Gaussian process on the logarithm of bytes: far from what it has seen its bound rises by itself, so that a trial
-unlike the others is given room. How wide the bound must be is told by the residuals of each trial left out in turn, by
-their closed form (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 5.10–5.12).
+A Gaussian process on the logarithm of bytes, as rough as memory is over parameters (Matérn, 5/2): far from what it has
+seen its bound rises by itself, so that a trial unlike the others is given room. How wide the bound must be is told by
+the residuals of each trial left out in turn, by their closed form (Rasmussen and Williams, Gaussian Processes for
+Machine Learning, 2006, eq. 5.10–5.12).
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits
 
 from sweeper.packing.packing import Params
 
-_MOST = 120  # trials that are fitted: fitting takes their number cubed
+_MOST_FITTED = 160  # trials whose peaks lengths and noise are fitted to: that takes a second
+_MOST = 1000  # trials that tell of others
 _LEAST_WIDTH = 2.0  # standard deviations: 0.5% of a normal distribution are above
 _LEAST_SPREAD = 0.01  # of the logarithm: two runs of one trial differ by that much
 
@@ -45,23 +49,42 @@ class _Column:
         return [(number - self.middle) / self.scale]
 
 
+class _Alike(Matern):  # type: ignore[misc]
+    """Matérn's kernel with one length for all columns of a parameter: few trials tell little of each of its choices."""
+
+    def __init__(
+        self,
+        length_scale: NDArray[np.float64] | float = 1.0,
+        length_scale_bounds: tuple[float, float] = (0.3, 1e2),
+        nu: float = 2.5,
+        owners: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(length_scale, length_scale_bounds, nu)
+        self.owners = owners  # by column, which length is its
+
+    def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:  # noqa: N803 -- scikit-learn's names
+        columns = Matern(np.atleast_1d(self.length_scale)[list(self.owners)], nu=self.nu)
+        if not eval_gradient:
+            return columns(X, Y)
+        value, gradient = columns(X, eval_gradient=True)
+        own = np.equal.outer(self.owners, np.arange(max(self.owners) + 1)).astype(float)
+        return value, gradient @ own  # by the logarithm of a length, which its columns share
+
+
 class MemoryModel:
     """Fitted to the peaks of some trials, in bytes."""
 
+    @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]  # of so small matrices more only wait for each other
     def __init__(self, params: Sequence[Params], peaks: Sequence[int]) -> None:
         params, peaks = params[-_MOST:], peaks[-_MOST:]
         self._columns = _columns(params)
         x, y = self._matrix(params), np.log(np.maximum(np.asarray(peaks, dtype=float), 1.0))
-        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(np.full(x.shape[1], 2.0), (0.3, 1e2)) + WhiteKernel(
-            1e-2, (1e-5, 1.0)
-        )
-        self._process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its limit: the parameter does not matter
-            self._process.fit(x, y)
-        fitted = len(self._process.kernel_.theta)
-        free = max(len(peaks) - fitted, 1)  # of the trials, those that the fit does not use up
-        self._width = max(_LEAST_WIDTH, _worst_left_out(self._process)) * math.sqrt(len(peaks) / free)
+        kernel = _fitted(self._kernel(), x[-_MOST_FITTED:], y[-_MOST_FITTED:])
+        self._process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=None).fit(x, y)
+        self.is_sure = len(peaks) >= 2 * len(kernel.theta)  # else lengths and noise may be anything
+        fitted_to = min(len(peaks), _MOST_FITTED)
+        free = max(fitted_to - len(kernel.theta), 1)  # of the trials, those that the fit does not use up
+        self._width = max(_LEAST_WIDTH, _worst_left_out(self._process)) * math.sqrt(fitted_to / free)
 
     def bound(self, params: Params, card: int) -> int:
         """Bytes that a trial with these parameters may be taken to need on a card of so many.
@@ -74,9 +97,21 @@ class MemoryModel:
         together = max(1.0, card / math.exp(min(expected + error, 60.0)))
         return int(math.exp(min(expected + error / math.sqrt(together), 60.0)))
 
+    def _kernel(self) -> Kernel:
+        owners = [owner for owner, column in enumerate(self._columns) for _ in column.choices or ("",)]
+        alike = _Alike(np.full(len(self._columns), 2.0), owners=tuple(owners))
+        return ConstantKernel(1.0, (1e-2, 1e3)) * alike + WhiteKernel(1e-2, (1e-5, 1.0))
+
     def _matrix(self, params: Sequence[Params]) -> NDArray[np.float64]:
         rows = [[value for column in self._columns for value in column.values(one)] for one in params]
         return np.asarray(rows, dtype=float).reshape(len(params), -1)
+
+
+def _fitted(kernel: Kernel, x: NDArray[np.float64], y: NDArray[np.float64]) -> Kernel:
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its limit: the parameter does not matter
+        return process.fit(x, y).kernel_
 
 
 def _columns(params: Sequence[Params]) -> list[_Column]:

@@ -31,7 +31,7 @@ _SETTLED = 0.25  # of the time of the longest trial: what a running one has by t
 _SETTLED_S = 30.0  # the same, with some room to grow, where it has not grown for half of its time
 _GROWTH = 1.25  # of what such a one has by then, for its first validation
 _ANEW_S = 300.0  # as long after its beginning a trial may be made to begin again
-_TOO_MUCH = 2.0  # times what it needs: as much is lost to its share as a new beginning costs, if it has as long to go
+_TOO_MUCH = 1.5  # times what it needs: more is lost to its share than a new beginning costs, if it has as long to go
 _TOO_LITTLE = 1.1  # times what it holds: its neighbours would run out of memory
 _FEW = 4 * FIRST  # as long as so few have ended, running ones count as well
 _REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
@@ -88,22 +88,32 @@ class Packing:
         return replace(asked, gpus=0.0, gpu_memory=self._bound(number, params, known))
 
     def _bound(self, number: int, params: Params, known: list[tuple[Params, int]]) -> int:
-        """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above."""
-        anew = self._anew.get(number)
-        if len(known) >= _PLENTY:
-            return max(self._foretold(params, known), anew.peak if anew else 0)
-        if anew:
+        """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above.
+
+        One that begins anew has shown what it needs, where it had stopped growing, and the model was wrong about it: it
+        holds no more than that.
+        """
+        anew, is_plenty = self._anew.get(number), len(known) >= _PLENTY
+        if anew and not is_plenty:
             return anew.needs
         most = int(min(self.card, GUESS * max(peak for _, peak in known)))
-        return min(most, self._foretold(params, known)) if len(known) >= FIRST else most
+        if len(known) < FIRST:
+            return most
+        model = self._model_of(known)
+        foretold = int(model.bound(params, self.card) * MARGIN)
+        if not (is_plenty and model.is_sure):
+            foretold = min(most, foretold)
+        if anew is None:
+            return foretold
+        return max(anew.peak, min(foretold, anew.needs) if anew.is_steady else foretold)
 
-    def _foretold(self, params: Params, known: list[tuple[Params, int]]) -> int:
+    def _model_of(self, known: list[tuple[Params, int]]) -> MemoryModel:
         from sweeper.packing.memory import MemoryModel
 
         if self._model is None or len(known) >= self._fitted * _REFIT:
             self._model = MemoryModel([params for params, _ in known], [peak for _, peak in known])
             self._fitted = len(known)
-        return int(self._model.bound(params, self.card) * MARGIN)
+        return self._model
 
     def _is_early(self, number: int, known: int) -> bool:
         """Whether as many as are known are on their way already, and may show soon what they need."""

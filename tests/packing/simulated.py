@@ -6,9 +6,12 @@ passes a card's memory ends the trial that grew, as CUDA does.
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from optuna.trial import TrialState
@@ -81,6 +84,36 @@ def transformer(rng: np.random.Generator, n: int, noise: float = 0.02) -> list[J
         params["lr"] = float(10 ** rng.uniform(-5, -3))
         jobs.append(Job(params, int(peak) >> 21 << 21, float(rng.uniform(300, 900))))
     return jobs
+
+
+def mlp(rng: np.random.Generator, n: int) -> list[Job]:
+    """Trainings of perceptrons, their peaks as they were measured (recorded/README.md): 1.4 to 4.8 GiB."""
+    return _recorded("mlp", rng, n)
+
+
+def cnn(rng: np.random.Generator, n: int) -> list[Job]:
+    """The same of convolutional networks of seven architectures: 1.7 to 39 GiB."""
+    return _recorded("cnn", rng, n)
+
+
+def _recorded(name: str, rng: np.random.Generator, n: int) -> list[Job]:
+    """So many of them, drawn without putting back, with a learning rate that does not matter; how long is drawn."""
+    with (Path(__file__).parent / "recorded" / f"{name}.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for place in rng.permutation(len(rows))[:n]:
+        params: dict[str, object] = {key: _value(text) for key, text in rows[place].items()}
+        peak = int(rows[place]["peak_mib"]) << 20
+        del params["peak_mib"]
+        found.append(Job(params | {"lr": float(rng.uniform())}, peak, float(rng.uniform(300, 900))))
+    return found
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 @dataclass

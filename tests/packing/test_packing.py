@@ -13,9 +13,7 @@ from sweeper.launch.room import Offer
 from sweeper.packing import Packing
 from sweeper.packing.packing import ALONE, FIRST, GUESS
 from sweeper.trial import Ended, Failure, Metered, ParamValue, Resources
-from tests.packing.simulated import AUTO, GIB, SPEC, Job, network, offline, one_each, packed, transformer
-
-CARDS = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=80 * GIB)]
+from tests.packing.simulated import AUTO, GIB, SPEC, Job, mlp, network, offline, one_each, packed, transformer
 
 
 def done(peak: int | None, basis: str = "processes") -> Ended:
@@ -173,13 +171,46 @@ def test_what_neighbours_took_counts_for_nobody() -> None:
     assert held(packing, 99, {"batch": 1}) is None
 
 
+def test_a_trial_that_the_model_was_wrong_about_begins_again_with_what_it_needs_and_no_more() -> None:
+    packing = taught(24)
+    told = held(packing, 50, {"batch": 20})
+    assert told is not None
+    steady(packing, 50, told.gpu_memory // 4)
+    held(packing, 51, {"batch": 1})  # waits
+    assert packing.begins_anew(50)
+    packing.learn(50, {"batch": 20}, PREEMPTED)
+    again = held(packing, 50, {"batch": 20})
+    assert again is not None and again.gpu_memory == int(told.gpu_memory // 4 * 1.25)
+
+
+def test_where_fewer_are_known_than_there_are_parameters_to_learn_of_none_holds_far_more_than_the_largest() -> None:
+    packing = Packing(80 * GIB, lambda: 0.0)
+    rng = np.random.default_rng(0)
+    drawn: list[dict[str, ParamValue]] = [{f"p{place}": float(rng.uniform()) for place in range(10)} for _ in range(15)]
+    for number, params in enumerate(drawn[:-1]):
+        held(packing, number, params)
+        packing.learn(number, params, done(int(rng.uniform(1, 4) * GIB)))
+    told = held(packing, 99, drawn[-1])
+    assert told is not None and told.gpu_memory <= 4 * GIB * GUESS
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("workload", "seed", "least"), [(network, 0, 0.94), (network, 1, 0.94), (transformer, 0, 0.9)])
+@pytest.mark.parametrize(
+    ("workload", "size", "seed", "least"),
+    [
+        (mlp, 40, 0, 0.95),
+        (mlp, 40, 1, 0.95),
+        (network, 80, 0, 0.94),
+        (network, 80, 1, 0.94),
+        (transformer, 80, 0, 0.93),
+    ],
+)
 def test_a_sweep_reaches_most_of_what_known_peaks_would_allow_and_rarely_runs_out_of_memory(
-    workload: Callable[[np.random.Generator, int], list[Job]], seed: int, least: float
+    workload: Callable[[np.random.Generator, int], list[Job]], size: int, seed: int, least: float
 ) -> None:
+    cards = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=size * GIB)]
     jobs = workload(np.random.default_rng(seed), 1000)
-    got, best, alone = packed(CARDS, jobs), offline(CARDS, jobs), one_each(CARDS, jobs)
+    got, best, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
     assert got.infeasible == 0
     assert got.oom <= 0.01 * len(jobs)
     assert best.makespan_s / got.makespan_s >= least
