@@ -49,7 +49,7 @@ class _Column:
         return [(number - self.middle) / self.scale]
 
 
-class _Alike(Matern):  # type: ignore[misc]
+class _Alike(Matern):  # type: ignore[misc]  # scikit-learn has no types
     """Matérn's kernel with one length for all columns of a parameter: few trials tell little of each of its choices."""
 
     def __init__(
@@ -74,8 +74,9 @@ class _Alike(Matern):  # type: ignore[misc]
 class MemoryModel:
     """Fitted to the peaks of some trials, in bytes."""
 
-    @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]  # of so small matrices more only wait for each other
+    @threadpool_limits.wrap(limits=1)  # type: ignore[untyped-decorator]  # threadpoolctl has no types
     def __init__(self, params: Sequence[Params], peaks: Sequence[int]) -> None:
+        # On one thread: on matrices this small several only wait for each other, and beside trials for them as well.
         params, peaks = params[-_MOST:], peaks[-_MOST:]
         self._columns = _columns(params)
         x, y = self._matrix(params), np.log(np.maximum(np.asarray(peaks, dtype=float), 1.0))

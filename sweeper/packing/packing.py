@@ -88,24 +88,25 @@ class Packing:
         return replace(asked, gpus=0.0, gpu_memory=self._bound(number, params, known))
 
     def _bound(self, number: int, params: Params, known: list[tuple[Params, int]]) -> int:
-        """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above.
+        """Bytes. One that begins anew has shown what it needs, and the model was wrong about it.
 
-        One that begins anew has shown what it needs, where it had stopped growing, and the model was wrong about it: it
-        holds no more than that.
+        So where it had stopped growing it holds no more than that, and never less than it had.
         """
-        anew, is_plenty = self._anew.get(number), len(known) >= _PLENTY
-        if anew and not is_plenty:
+        if (anew := self._anew.get(number)) is None:
+            return self._foretold(params, known)
+        if len(known) < _PLENTY:
             return anew.needs
+        foretold = self._foretold(params, known)
+        return max(anew.peak, min(foretold, anew.needs) if anew.is_steady else foretold)
+
+    def _foretold(self, params: Params, known: list[tuple[Params, int]]) -> int:
+        """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above."""
         most = int(min(self.card, GUESS * max(peak for _, peak in known)))
         if len(known) < FIRST:
             return most
         model = self._model_of(known)
-        foretold = int(model.bound(params, self.card) * MARGIN)
-        if not (is_plenty and model.is_sure):
-            foretold = min(most, foretold)
-        if anew is None:
-            return foretold
-        return max(anew.peak, min(foretold, anew.needs) if anew.is_steady else foretold)
+        bound = int(model.bound(params, self.card) * MARGIN)
+        return bound if len(known) >= _PLENTY and model.is_sure else min(most, bound)
 
     def _model_of(self, known: list[tuple[Params, int]]) -> MemoryModel:
         from sweeper.packing.memory import MemoryModel

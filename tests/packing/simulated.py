@@ -92,7 +92,7 @@ def mlp(rng: np.random.Generator, n: int) -> list[Job]:
 
 
 def cnn(rng: np.random.Generator, n: int) -> list[Job]:
-    """The same of convolutional networks of seven architectures: 1.7 to 39 GiB."""
+    """The same of convolutional networks of seven architectures: 1.4 to 39 GiB."""
     return _recorded("cnn", rng, n)
 
 
