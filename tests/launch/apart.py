@@ -22,6 +22,7 @@ import psutil
 
 from sweeper.history import History
 from tests.launch.nodes import cluster
+from tests.launch.scene import end_where_stuck
 from tests.provenance.repository import Repository
 
 FILE_BYTES = 9 << 20  # more than one piece
@@ -174,6 +175,6 @@ def on_record(folder: Path, train: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[1] == "node":
         be_a_node(*sys.argv[2:])
-    signal.alarm(280)
+    end_where_stuck()
     with cluster(0) as ours:
         print("\n" + json.dumps(sweep(Path(sys.argv[1]), ours), default=str))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import psutil
 
 from sweeper.history import History
 from tests.launch.nodes import APP, cluster
+from tests.launch.scene import end_where_stuck
 
 SECRET = "hunter2-and-more"  # of no service
 
@@ -120,6 +120,6 @@ def sweeper(
 
 
 if __name__ == "__main__":
-    signal.alarm(280)
+    end_where_stuck()
     with cluster(2) as ours:
         print("\n" + json.dumps(play(Path(sys.argv[1]), ours)))

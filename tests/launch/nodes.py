@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +29,7 @@ from sweeper.run.journal import JournalReader, journal_path
 from sweeper.share.claim import Applicant
 from sweeper.trial import Ended, Event, Resources, Started, TrialSpec
 from tests.events import apart
+from tests.launch.scene import end_where_stuck, within_patience
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -205,6 +205,20 @@ async def a_connection_breaks(folder: Path, made: Any, slots: AsyncIterator[Slot
     return {"ended": [last for last, _ in heard], "seqs": [seqs for _, seqs in heard]}
 
 
+async def _ready(slot: Slot, offered: AsyncIterator[Slot]) -> Slot:
+    """The slot, or a further one that got its place: what an adopted slot held goes back to the sweep where its trial
+    has ended before the cluster's queue has said what the sweep may hold.
+    """
+    own, further = asyncio.ensure_future(slot.ready()), asyncio.ensure_future(anext(offered))
+    await asyncio.wait({own, further}, return_when=asyncio.FIRST_COMPLETED)
+    found = further.result() if further.done() else slot
+    for waiting in (own, further):
+        waiting.cancel()
+    await asyncio.wait({own, further})
+    await found.ready()
+    return found
+
+
 async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> dict[str, Any]:
     """Another process drives a trial and is killed; its slot is adopted by this one."""
     driver = subprocess.Popen([sys.executable, "-m", "tests.launch.nodes", "drive", str(folder), made.address])
@@ -224,8 +238,7 @@ async def a_driver_dies(folder: Path, made: Any, slots: AsyncIterator[Slot]) -> 
         end(folder, 7)
         ended = await running.ended()
         end(folder, 8)
-        await slot.ready()
-        again = await Trial(slot.run(trial(folder, 8))).ended()
+        again = await Trial((await _ready(slot, offered)).run(trial(folder, 8))).ended()
         await offered.aclose()
     events = JournalReader(journal_path(spec.folder, spec.run), spec.run).read()
     return {
@@ -351,12 +364,12 @@ SCENES = {
 
 def main(name: str, folder: Path) -> None:
     scene, nodes = SCENES[name]
-    signal.alarm(280)
+    end_where_stuck()
     lease_s = LEASE_S if name == "a_slot_is_paused_for_long" else 60.0
     if name == "a_connection_breaks":
         os.environ |= {"RAY_testing_rpc_failure": json.dumps({"CoreWorkerService.grpc_client.PushTask": BROKEN})}
     with cluster(nodes) as made, launcher(made.address, lease_s=lease_s) as ours:
-        print("\n" + json.dumps(ours.drive(scene(folder, made, ours.slots()))))
+        print("\n" + json.dumps(ours.drive(within_patience(scene(folder, made, ours.slots())))))
 
 
 if __name__ == "__main__":

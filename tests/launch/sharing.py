@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from sweeper.history import History
 from sweeper.launch.cluster import running_cluster
 from sweeper.launch.queue import standings
 from tests.launch.nodes import cluster
+from tests.launch.scene import end_where_stuck
 
 GPUS = 3
 
@@ -135,7 +135,7 @@ def priority(folder: Path, address: str) -> dict[str, Any]:
 
 
 def main(folder: Path) -> None:
-    signal.alarm(280)
+    end_where_stuck()
     (folder / "app.py").write_text(APP)
     with cluster(0) as made:
         made.add_node(num_cpus=4, num_gpus=GPUS)
