@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from sweeper.run import pages
 from sweeper.run.app import App
 from sweeper.run.message import Ready
 from sweeper.run.zygote import BASE, FORK, HEARD, MOST_BASES, NUMBER, ORDER, WAIT, be_the_zygote
@@ -47,6 +48,7 @@ class Forks:
         """`closing` closes in the zygote what this process alone is to have open."""
         self._orders, theirs = socket.socketpair()
         supervisor = os.getpid()
+        pages.round_up()
         zygote = os.fork()
         if zygote == 0:
             be_the_zygote(theirs, app, supervisor, (self._orders.close, *closing))

@@ -49,10 +49,12 @@ def test_objects_made_between_mappings_lie_in_one_piece_where_it_was_reserved() 
         "pages.release()\n"
         "maps = re.findall('^([0-9a-f]+)-([0-9a-f]+)', Path('/proc/self/maps').read_text(), re.MULTILINE)\n"
         "pieces = [range(int(start, 16), int(end, 16)) for start, end in maps]\n"
-        "print(sum(any(id(many[-1]) in piece for many in kept[::2]) for piece in pieces))"
+        "ours = [piece for piece in pieces if any(id(many[-1]) in piece for many in kept[::2])]\n"
+        "print(len(ours), max(piece.stop for piece in ours) % pages._HUGE)"
     )
-    (reserved,), (not_reserved,) = told(f"pages.reserve()\n{code}"), told(code)
+    (reserved, over), (not_reserved, _) = told(f"pages.reserve()\n{code}"), told(code)
     assert reserved <= 2 < 6 <= not_reserved
+    assert over == 0  # its last huge page is whole
 
 
 def test_what_was_reserved_and_is_not_in_use_is_given_back() -> None:
@@ -63,3 +65,26 @@ def test_what_was_reserved_and_is_not_in_use_is_given_back() -> None:
     )
     assert held > 90 * _MIB
     assert left < 4 * _MIB
+
+
+def test_the_heap_ends_where_a_huge_page_does_and_goes_on_to_grow() -> None:
+    over, same = told(
+        "import ctypes; sbrk = ctypes.CDLL(None).sbrk; sbrk.restype = ctypes.c_void_p\n"
+        "pages.round_up(); over = sbrk(ctypes.c_long(0)) % pages._HUGE\n"
+        "made = [bytes([number % 256]) * 100_000 for number in range(200)]\n"
+        "print(over, int(all(set(each) == {number % 256} for number, each in enumerate(made))))"
+    )
+    assert (over, same) == (0, 1)
+
+
+def test_a_library_lies_in_fewer_mappings_and_works_as_before() -> None:
+    before, after, works = told(
+        "import sqlite3, numpy as np\n"
+        "def parts():\n"
+        "    return sum('.so' in line for line in Path('/proc/self/maps').read_text().splitlines())\n"
+        "before = parts(); pages.gather(); after = parts()\n"
+        "found = sqlite3.connect(':memory:').execute('select 6 * 7').fetchone()[0]\n"
+        "print(before, after, int(found == 42 and np.linalg.norm(np.array([3.0, 4.0])) == 5))"
+    )
+    assert after <= 0.7 * before
+    assert works == 1
