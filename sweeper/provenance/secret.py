@@ -50,6 +50,8 @@ _INTERPOLATION = re.compile(r"\$\{[\w.:/-]+\}")  # says where a secret is, and n
 _SHORTEST_SHAPE = 14
 _SHORT = 256  # characters of a text whose masked form is remembered
 _WORD = re.compile(r"(?<![A-Za-z0-9+/_.-])[A-Za-z0-9]{32,}(?![A-Za-z0-9+/_.-])")
+_LETTERS = bytes(ord("a" if chr(code).isalnum() and code < 128 else " ") for code in range(256))
+_LONG = b"a" * 32  # of which every such word has one; to look for that takes a tenth of the time
 _TURNS = 0.45  # between capitals, small letters and digits, for each character of a random word; CamelCase has 0.3
 
 T = TypeVar("T")
@@ -123,7 +125,8 @@ def masked_shapes(text: str) -> str:
     if len(text) >= _SHORTEST_SHAPE:
         if any(part in text for part in _IN_SHAPES):
             text = _SHAPES.sub(MASK, text)
-        text = _WORD.sub(lambda word: MASK if _is_random(word[0]) else word[0], text)
+        if _LONG in text.encode(errors="replace").translate(_LETTERS):
+            text = _WORD.sub(lambda word: MASK if _is_random(word[0]) else word[0], text)
     return text
 
 

@@ -32,8 +32,8 @@ def seed_everything(seed: int) -> None:
     for module in _GENERATORS:
         if module in sys.modules:
             _seed_generator(module)
-    if not any(isinstance(finder, _SeedWhenImported) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _SeedWhenImported())
+    if _seed_when_imported not in sys.meta_path:
+        sys.meta_path.insert(0, _seed_when_imported)
 
 
 def seeds() -> Mapping[str, int]:
@@ -66,6 +66,9 @@ class _SeedWhenImported(importlib.abc.MetaPathFinder):
                     spec.loader = _SeedingLoader(spec.loader)
                 return spec
         return None
+
+
+_seed_when_imported = _SeedWhenImported()
 
 
 class _SeedingLoader(importlib.abc.Loader):
