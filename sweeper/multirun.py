@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from hydra.core.utils import configure_log
 
-from sweeper import detach_request, plan_request, planning
+from sweeper import detach_request, plan_request, planning, recall
 from sweeper.brake import Brake
 from sweeper.budget import Tally, told_apart
 from sweeper.canary import fly
@@ -32,6 +32,7 @@ from sweeper.detaching import detach
 from sweeper.enqueue import enqueue
 from sweeper.errors import Interrupted, SweeperError, TrialsFailed
 from sweeper.heir import succeeding
+from sweeper.history import History
 from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
 from sweeper.lost import LostAttempts
@@ -164,6 +165,7 @@ def _run(launch: _Launch, interruption: Interruption) -> None:
         if not launcher.outlives_drivers:
             display.notice("starting Ray" if prepared.settings.launcher == "ray" else "")
             undo.enter_context(launcher)
+        _recall(prepared)
         sweep = _sweep(launch, study, launcher, display)
         sweep.adopt(adopted)
         undo.enter_context(interruption.pulling(launch.brake))
@@ -171,6 +173,14 @@ def _run(launch: _Launch, interruption: Interruption) -> None:
         undo.callback(gc.unfreeze)
         desk = _desk(launch, study, launcher, sweep)
         launcher.drive(watched(desk.conduct(), record, display.notice, launch.brake))
+
+
+def _recall(prepared: Prepared) -> None:
+    """Let `gpus: auto` begin with what earlier launches have measured."""
+    if any(need.is_packed for need in prepared.needs):
+        history, code = History(prepared.settings.storage), prepared.code.snapshot.code
+        for params, peak in recall.peaks(history, prepared.study_name, code, prepared.space.overrides):
+            prepared.packing.recall(params, peak)
 
 
 def _sweep(launch: _Launch, study: Study, launcher: InlineLauncher | RayLauncher, display: Display) -> Sweep:

@@ -174,6 +174,10 @@ class Packing:
             if ended.gpu_memory_basis == "processes" or held.gpus >= 1:
                 self._add(params, ended.peak_gpu_memory_bytes)
 
+    def recall(self, params: Params, peak: int) -> None:
+        """Take note of what a trial of an earlier launch needed, in bytes."""
+        self._add(params, peak)
+
     def is_crowded_out(self, number: int, ended: Ended) -> bool:
         """Whether it ran out of memory next to others: it is then tried again alone, and is no infeasible point."""
         held = self._held.get(number)

@@ -54,6 +54,15 @@ def steady(packing: Packing, number: int, peak: int) -> None:
     heard(packing, number, 100, peak)
 
 
+def test_what_earlier_launches_measured_is_known_before_the_first_trial() -> None:
+    packing = Packing(80 * GIB)
+    for number in range(4):
+        packing.recall({"batch": 1 + number}, 2 * GIB * (1 + number))
+    first = held(packing, 0, {"batch": 2})
+    assert first is not None and first.gpus == 0
+    assert 4 * GIB <= first.gpu_memory <= GUESS * 8 * GIB
+
+
 def test_a_trial_that_is_not_packed_holds_what_it_asks_for() -> None:
     asked = Resources(gpus=2.0)
     assert Packing().need(0, asked) is asked
