@@ -1,4 +1,4 @@
-"""`scripts/bench gpus`: packing against what known peaks would allow, and what measuring a card costs.
+"""`scripts/bench gpus`: packing against what known peaks would allow and what an error costs, and what measuring costs.
 
 `scripts/bench gpus proof [N [PICTURE]]`: N trials (200) that hold different things, on a fake cluster of 8×H100, 4×A100
 and 2×T4 whose A100 are killed mid-way; the record is then replayed, and what is wrong with it is said. The picture is
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from sweeper.launch.room import Offer
+from sweeper.packing.memory import MemoryModel
 from tests.gpu_bench import GIB, Bench, Card, build
 from tests.gpu_bench import proof as evidence
 from tests.gpu_bench.cluster import running
 from tests.gpu_bench.picture import draw
-from tests.packing.simulated import Job, cnn, foreseen, mlp, network, offline, one_each, packed, transformer
+from tests.packing.simulated import Job, cnn, foreseen, foretold, mlp, network, offline, one_each, packed, transformer
 
-SEEDS = 10
+SEEDS, SEEDS_OF_CEILINGS = 10, 3
+ERRORS = (0.02, 0.05, 0.11)  # of the logarithm of a peak
+WIDTHS = (1.0, 1.5, 2.0, 2.5)  # of a bound, in such errors
+Workload = Callable[[np.random.Generator, int], list[Job]]
 _MEASURE = """
 import resource, time
 from sweeper import nvml
@@ -49,11 +54,52 @@ def packing() -> None:
     titles |= {"against a card each": 19, "out of memory": 13, "most": 5, "begun anew": 10}
     print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
     for workload in (mlp, cnn, network, transformer):
-        size = 40 if workload in (mlp, cnn) else 80  # of the cards on which they were measured, or of large ones
         for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
-            cards = [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=size * GIB)]
+            cards = _cards(workload, n_cards)
             row = _medians([_shares(cards, workload(np.random.default_rng(seed), n_trials)) for seed in range(SEEDS)])
             print(f"{workload.__name__:>12} {n_cards:>5} {n_trials:>6} {row}", flush=True)
+
+
+def ceilings() -> None:
+    """What the same line reaches of known peaks, on 4 cards with 1,000 trials, if it foretells each but for an error.
+
+    At best: of several widths of its bounds that with which it reaches most, among those with which at most 1% of
+    trials run out of memory. And what error the model makes of trials that it does not know: the root of its mean
+    square.
+    """
+    titles = {"sweep of a": 12, **{f"but for {error:.0%}": 11 for error in ERRORS}, "the model's error, 200 known": 29}
+    titles |= {"1,000 known": 12}
+    print("\n" + " ".join(f"{title:>{width}}" for title, width in titles.items()))
+    for workload in (mlp, cnn, network, transformer):
+        cards = _cards(workload, 4)
+        reached = [max(_reached(cards, workload, error, width) for width in WIDTHS) for error in ERRORS]
+        wrong = [np.median([_error(workload, known, seed) for seed in range(SEEDS)]) for known in (200, 1000)]
+        shown = " ".join(f"{share:>11.1%}" for share in reached)
+        print(f"{workload.__name__:>12} {shown} {wrong[0]:>29.1%} {wrong[1]:>12.1%}", flush=True)
+
+
+def _reached(cards: list[Offer], workload: Workload, error: float, width: float) -> float:
+    """The median over some seeds; nothing where too many run out of memory."""
+    shares, oom = [], 0
+    for seed in range(SEEDS_OF_CEILINGS):
+        jobs = workload(np.random.default_rng(seed), 1000)
+        got = foretold(cards, jobs, error, width, np.random.default_rng(seed))
+        shares.append(offline(cards, jobs).makespan_s / got.makespan_s)
+        oom += got.oom
+    return float(np.median(shares)) if oom <= 0.01 * 1000 * len(shares) else 0.0
+
+
+def _error(workload: Workload, known: int, seed: int) -> float:
+    """Of the logarithm of bytes, which is what a peak is wrong by, of 300 trials after those that are known."""
+    jobs = workload(np.random.default_rng(seed), known + 300)
+    model = MemoryModel([job.params for job in jobs[:known]], [job.peak for job in jobs[:known]])
+    wrong = [np.log(job.peak) - model.foretold(job.params)[0] for job in jobs[known:]]
+    return float(np.sqrt(np.mean(np.square(wrong))))
+
+
+def _cards(workload: Workload, n_cards: int) -> list[Offer]:
+    size = 40 if workload in (mlp, cnn) else 80  # of the cards on which they were measured, or of large ones
+    return [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=size * GIB)]
 
 
 def _shares(cards: list[Offer], jobs: list[Job]) -> tuple[float, ...]:
@@ -108,5 +154,6 @@ if __name__ == "__main__":
         print(f"took {time.monotonic() - began:.0f} s")
         raise SystemExit(min(status, 1))
     packing()
+    ceilings()
     telemetry()
     print(f"took {time.monotonic() - began:.0f} s")

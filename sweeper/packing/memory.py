@@ -87,16 +87,15 @@ class MemoryModel:
         free = max(fitted_to - len(kernel.theta), 1)  # of the trials, those that the fit does not use up
         self._width = max(_LEAST_WIDTH, _worst_left_out(self._process)) * math.sqrt(fitted_to / free)
 
-    def bound(self, params: Params, card: int) -> int:
-        """Bytes that a trial with these parameters may be taken to need on a card of so many.
-
-        Where several share a card, what one takes too much another leaves: of k trials the errors add up to the root
-        of k times one's, so each needs that much less room beside what is expected of it.
-        """
+    def foretold(self, params: Params) -> tuple[float, float]:
+        """The logarithm of the bytes that is expected of a trial with these parameters, and its standard deviation."""
         mean, spread = self._process.predict(self._matrix([params]), return_std=True)
-        expected, error = float(mean[0]), self._width * max(float(spread[0]), _LEAST_SPREAD)
-        together = max(1.0, card / math.exp(min(expected + error, 60.0)))
-        return int(math.exp(min(expected + error / math.sqrt(together), 60.0)))
+        return float(mean[0]), max(float(spread[0]), _LEAST_SPREAD)
+
+    def bound(self, params: Params, card: int) -> int:
+        """Bytes that a trial with these parameters may be taken to need on a card of so many."""
+        expected, spread = self.foretold(params)
+        return bound(expected, self._width * spread, card)
 
     def _kernel(self) -> Kernel:
         owners = [owner for owner, column in enumerate(self._columns) for _ in column.choices or ("",)]
@@ -106,6 +105,16 @@ class MemoryModel:
     def _matrix(self, params: Sequence[Params]) -> NDArray[np.float64]:
         rows = [[value for column in self._columns for value in column.values(one)] for one in params]
         return np.asarray(rows, dtype=float).reshape(len(params), -1)
+
+
+def bound(expected: float, error: float, card: int) -> int:
+    """Bytes that a trial may be taken to need on a card of so many, by their logarithm and the error that it may have.
+
+    Where several share a card, what one takes too much another leaves: of k trials the errors add up to the root of k
+    times one's, so each needs that much less room beside what is expected of it.
+    """
+    together = max(1.0, card / math.exp(min(expected + error, 60.0)))
+    return int(math.exp(min(expected + error / math.sqrt(together), 60.0)))
 
 
 def _fitted(kernel: Kernel, x: NDArray[np.float64], y: NDArray[np.float64]) -> Kernel:

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from sweeper.launch.line import MOST_AHEAD, may_go_past
 from sweeper.launch.room import Offer, Place, Room
 from sweeper.packing import Packing
+from sweeper.packing.memory import bound
 from sweeper.trial import Ended, Failure, Metered, Resources, TrialSpec
 
 GIB = 1 << 30
@@ -243,6 +244,28 @@ def offline(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
         return Resources(cpus=0.0, gpus=0.0, gpu_memory=job.peak, is_packed=True)
 
     return World(offers, jobs, need, lambda *_: False).run()
+
+
+def foretold(
+    offers: Sequence[Offer], jobs: Sequence[Job], error: float, width: float, rng: np.random.Generator
+) -> Outcome:
+    """With every peak foretold from the beginning, but for an error of its logarithm, which is known and normal.
+
+    What a model could reach that is wrong by so much, and holds so many errors more than is expected.
+    """
+    card = max(offer.gpu_memory or 0 for offer in offers)
+    expected = [float(np.log(job.peak) + rng.normal(0.0, error)) for job in jobs]
+    alone = set[int]()
+
+    def need(number: int, _: Job) -> Resources:
+        bytes_ = bound(expected[number], width * error, card)
+        return AUTO if number in alone or bytes_ >= card else replace(AUTO, gpus=0.0, gpu_memory=bytes_)
+
+    def ended(one: _Running, end: Ended) -> bool:
+        alone.add(one.number)
+        return end.failure == Failure.OOM
+
+    return World(offers, jobs, need, ended).run()
 
 
 def foreseen(offers: Sequence[Offer], jobs: Sequence[Job]) -> Outcome:
