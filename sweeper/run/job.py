@@ -71,10 +71,12 @@ def run(
     put(hydra.runtime, "output_dir", str(folder))
     with _hydra_config(config), _inside(folder, own.chdir):
         template.log.open(folder, hydra)
+        # each list that is read of a config takes OmegaConf 50 calls
+        overrides = list(hydra.overrides.task if recipe.job is None else recipe.job.overrides)
         if subdir is not None:
-            _save(folder / subdir, template)
+            _save(folder / subdir, template, overrides)
         job = JobReturn(
-            overrides=list(hydra.overrides.task),
+            overrides=overrides,
             cfg=task_config,
             hydra_cfg=config,
             working_dir=str(Path.cwd()),
@@ -134,13 +136,18 @@ def _inside(folder: Path, chdir: bool | None) -> Iterator[None]:
             os.chdir(before)
 
 
-def _save(folder: Path, template: Template) -> None:
+def _save(folder: Path, template: Template, overrides: list[str]) -> None:
     """Write the three files that Hydra writes, their text as Hydra has it, but for secrets."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Any] = {key: template.config.hydra._get_node(key) for key in OF_EACH}
-    own = {key: {name: _plain(parts[key], name) for name in names} for key, names in OF_EACH.items()}
+    hydra: Any = template.config.hydra
+    own: dict[str, object] = {
+        key: {name: _plain(hydra._get_node(key), name) for name in names}
+        for key, names in OF_EACH.items()
+        if key != "overrides"
+    }
+    own["overrides"] = {"task": overrides}
     config = OmegaConf.to_container(template.task_config, resolve=False, enum_to_str=True)
-    config_yaml, overrides_yaml, own_yaml = _yaml([config, own["overrides"]["task"], {"hydra": own}])
+    config_yaml, overrides_yaml, own_yaml = _yaml([config, overrides, {"hydra": own}])
     (folder / "config.yaml").write_text(config_yaml, encoding="utf-8")
     (folder / "overrides.yaml").write_text(overrides_yaml, encoding="utf-8")
     lines = _lines(own_yaml)
