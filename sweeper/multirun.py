@@ -180,7 +180,7 @@ def _recall(prepared: Prepared) -> None:
     if any(need.is_packed for need in prepared.needs):
         history, code = History(prepared.settings.storage), prepared.code.snapshot.code
         for params, peak in recall.peaks(history, prepared.study_name, code, prepared.space.overrides):
-            prepared.packing.recall(params, peak)
+            prepared.packing.add(params, peak)
 
 
 def _sweep(launch: _Launch, study: Study, launcher: InlineLauncher | RayLauncher, display: Display) -> Sweep:

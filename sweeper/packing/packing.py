@@ -168,22 +168,19 @@ class Packing:
         if self.is_crowded_out(number, ended):
             self._alone.add(number)
         elif ended.failure == Failure.OOM:
-            self._add(params, int(self.card * _TOO_LARGE))
+            self.add(params, int(self.card * _TOO_LARGE))
         elif ended.values is not None and ended.peak_gpu_memory_bytes:
             self._longest_s = max(self._longest_s, ended.runtime_s)
             if ended.gpu_memory_basis == "processes" or held.gpus >= 1:
-                self._add(params, ended.peak_gpu_memory_bytes)
-
-    def recall(self, params: Params, peak: int) -> None:
-        """Take note of what a trial of an earlier launch needed, in bytes."""
-        self._add(params, peak)
+                self.add(params, ended.peak_gpu_memory_bytes)
 
     def is_crowded_out(self, number: int, ended: Ended) -> bool:
         """Whether it ran out of memory next to others: it is then tried again alone, and is no infeasible point."""
         held = self._held.get(number)
         return ended.failure == Failure.OOM and held is not None and held.gpus < 1
 
-    def _add(self, params: Params, peak: int) -> None:
+    def add(self, params: Params, peak: int) -> None:
+        """Take note of what a trial needed, in bytes; one of an earlier launch counts as well."""
         if peak:
             self._params.append(dict(params))
             self._peaks.append(peak)

@@ -107,12 +107,13 @@ def gather() -> None:
 @contextmanager
 def _next_below_a_huge_page() -> Iterator[None]:
     """Arenas that are taken meanwhile, each below the last, end where a huge page does."""
-    end = (_LIBC.mmap(None, _ARENA, _NO_ACCESS, _UNUSED, -1, 0) or 0) + _ARENA  # where the first would end
-    _LIBC.munmap(end - _ARENA, _ARENA)
+    first = _LIBC.mmap(None, _ARENA, _NO_ACCESS, _UNUSED, -1, 0)  # where it would lie
+    _LIBC.munmap(first, _ARENA)
+    end = first + _ARENA
     over = end % _HUGE
-    _LIBC.mmap(end - over, over, _NO_ACCESS, _UNUSED | _FIXED_NOREPLACE, -1, 0)
+    taken = _LIBC.mmap(end - over, over, _NO_ACCESS, _UNUSED | _FIXED_NOREPLACE, -1, 0)  # where nobody is
     yield
-    _LIBC.munmap(end - over, over)
+    _LIBC.munmap(taken, over)
 
 
 def _join() -> None:

@@ -57,7 +57,7 @@ def steady(packing: Packing, number: int, peak: int) -> None:
 def test_what_earlier_launches_measured_is_known_before_the_first_trial() -> None:
     packing = Packing(80 * GIB)
     for number in range(4):
-        packing.recall({"batch": 1 + number}, 2 * GIB * (1 + number))
+        packing.add({"batch": 1 + number}, 2 * GIB * (1 + number))
     first = held(packing, 0, {"batch": 2})
     assert first is not None and first.gpus == 0
     assert 4 * GIB <= first.gpu_memory <= GUESS * 8 * GIB

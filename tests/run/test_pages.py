@@ -67,6 +67,22 @@ def test_what_was_reserved_and_is_not_in_use_is_given_back() -> None:
     assert left < 4 * _MIB
 
 
+def test_what_lies_where_arenas_are_to_end_is_left_alone() -> None:
+    (kept,) = told(
+        "import ctypes; libc, huge, arena = pages._LIBC, pages._HUGE, pages._ARENA\n"
+        "def probed():\n"
+        "    start = libc.mmap(None, arena, 0, pages._UNUSED, -1, 0); libc.munmap(start, arena); return start + arena\n"
+        "while (end := probed()) % huge <= arena + mmap.PAGESIZE:\n"
+        "    libc.mmap(None, arena, 0, pages._UNUSED, -1, 0)\n"  # they would end in the other half of a huge page
+        "place = end - end % huge\n"
+        "taken = libc.mmap(place, mmap.PAGESIZE, 3, pages._UNUSED | pages._FIXED_NOREPLACE, -1, 0)\n"
+        "assert taken == place; ctypes.memset(taken, 7, mmap.PAGESIZE)\n"
+        "with pages._next_below_a_huge_page(): pass\n"
+        "print(int(ctypes.string_at(taken, mmap.PAGESIZE) == bytes([7]) * mmap.PAGESIZE))"
+    )
+    assert kept == 1
+
+
 def test_the_heap_ends_where_a_huge_page_does_and_goes_on_to_grow() -> None:
     over, same = told(
         "import ctypes; sbrk = ctypes.CDLL(None).sbrk; sbrk.restype = ctypes.c_void_p\n"
