@@ -32,7 +32,7 @@ _SETTLED_S = 30.0  # the same, with some room to grow, where it has not grown fo
 _GROWTH = 1.25  # of what such a one has by then, for its first validation
 _ANEW_S = 300.0  # as long after its beginning a trial may be made to begin again
 _TOO_MUCH = 1.5  # times what it needs: more is lost to its share than a new beginning costs, if it has as long to go
-_TOO_LITTLE = 1.1  # times what it holds: its neighbours would run out of memory
+_TOO_LITTLE = 1.05  # times what it holds: its neighbours would run out of memory
 _FEW = 4 * FIRST  # as long as so few have ended, running ones count as well
 _REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
 _TOO_LARGE = 1.2  # how many cards a trial is thought to need that ran out of memory alone
@@ -90,14 +90,15 @@ class Packing:
     def _bound(self, number: int, params: Params, known: list[tuple[Params, int]]) -> int:
         """Bytes. One that begins anew has shown what it needs, and the model was wrong about it.
 
-        So where it had stopped growing it holds no more than that, and never less than it had.
+        So where it had stopped growing it holds no more than that, and never less than it had. Where it was stopped
+        for what it took it was growing still: it holds no less than it may need.
         """
         if (anew := self._anew.get(number)) is None:
             return self._foretold(params, known)
         if len(known) < _PLENTY:
             return anew.needs
         foretold = self._foretold(params, known)
-        return max(anew.peak, min(foretold, anew.needs) if anew.is_steady else foretold)
+        return max(anew.peak, min(foretold, anew.needs)) if anew.is_steady else max(anew.needs, foretold)
 
     def _foretold(self, params: Params, known: list[tuple[Params, int]]) -> int:
         """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above."""

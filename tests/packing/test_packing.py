@@ -13,7 +13,7 @@ from sweeper.launch.room import Offer
 from sweeper.packing import Packing
 from sweeper.packing.packing import ALONE, FIRST, GUESS
 from sweeper.trial import Ended, Failure, Metered, ParamValue, Resources
-from tests.packing.simulated import AUTO, GIB, SPEC, Job, mlp, network, offline, one_each, packed, transformer
+from tests.packing.simulated import AUTO, GIB, SPEC, Job, cnn, mlp, network, offline, one_each, packed, transformer
 
 
 def done(peak: int | None, basis: str = "processes") -> Ended:
@@ -140,7 +140,7 @@ def test_a_trial_that_takes_more_than_it_holds_begins_again_before_others_run_ou
     assert packing.begins_anew(50)
     packing.learn(50, {"batch": 6}, PREEMPTED)
     again = held(packing, 50, {"batch": 6})
-    assert again is not None and again.gpu_memory >= 2 * told.gpu_memory
+    assert again is not None and again.gpu_memory == int(2 * told.gpu_memory * 1.25)  # it was growing still
 
 
 def test_a_trial_that_has_run_for_long_goes_on_whatever_it_holds() -> None:
@@ -201,6 +201,14 @@ def test_where_fewer_are_known_than_there_are_parameters_to_learn_of_none_holds_
         packing.learn(number, params, done(int(rng.uniform(1, 4) * GIB)))
     told = held(packing, 99, drawn[-1])
     assert told is not None and told.gpu_memory <= 4 * GIB * GUESS
+
+
+@pytest.mark.slow
+def test_short_sweeps_of_what_is_hard_to_foretell_rarely_run_out_of_memory() -> None:
+    cards = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=40 * GIB)]
+    got = [packed(cards, cnn(np.random.default_rng(seed), 200)) for seed in range(5)]
+    assert sum(one.oom for one in got) <= 0.01 * 200 * len(got)
+    assert not any(one.infeasible for one in got)
 
 
 @pytest.mark.slow
