@@ -117,7 +117,7 @@ class _Parts:
 
 def _repository(root: Path, wanted: Wanted, store: Store) -> _Parts:
     now, tracked = git.status(root), git.entries(root)
-    selection = Selection(root, wanted.outputs, wanted.limits)
+    selection = Selection(root, wanted.entry.resolve(), wanted.outputs, wanted.limits)
     kept = selection.files(now.untracked)
     tree = git.archive(root, wanted.limits.tree_bytes)
     if tree is None:
@@ -143,7 +143,7 @@ def _repository(root: Path, wanted: Wanted, store: Store) -> _Parts:
 
 def _folder(entry: Path, wanted: Wanted, store: Store, problem: str) -> _Parts:
     """The script's own folder, where there is no commit to build on."""
-    selection = Selection(entry.parent, wanted.outputs, wanted.limits)
+    selection = Selection(entry.parent, entry, wanted.outputs, wanted.limits)
     kept = selection.files(loose_files(entry, wanted.beside, wanted.outputs))
     if problem:
         selection.leave_out(".", f"its repository cannot be read ({problem})")

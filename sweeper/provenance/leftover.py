@@ -38,6 +38,7 @@ class Selection:
     """Chooses among paths below a root, and keeps account of what it leaves out."""
 
     root: Path
+    entry: Path  # the script: what lies around it is code, wherever it lies
     outputs: Sequence[Path]
     limits: Limits
     left_out: list[dict[str, str]] = field(default_factory=list)
@@ -86,8 +87,8 @@ class Selection:
         )
 
     def _in_outputs(self, folder: Path) -> bool:
-        """Whether a folder, or one around it below the root, is what a run or sweep wrote."""
-        if folder == self.root or self.root not in folder.parents:
+        """Whether a folder, or one around it below the root, is what a run, a sweep or a reproduction wrote."""
+        if folder == self.root or self.root not in folder.parents or folder in self.entry.parents:
             return False
         found = self._is_output.get(folder)
         if found is None:

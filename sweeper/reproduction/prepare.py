@@ -67,6 +67,7 @@ def prepare(recorded: Recorded, artifacts: str | None, folder: Path) -> str:
     place = artifacts or recorded.sweep.artifacts
     if place is None:
         raise ProvenanceError("where the artifacts lie is not on record: name the place with --artifacts")
+    (folder / ".sweeper").mkdir(parents=True, exist_ok=True)  # a mark: no code of the repository in which it lies
     rebuild(recorded.code.document, open_store(place), folder / "code")
     return place
 

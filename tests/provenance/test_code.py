@@ -136,6 +136,28 @@ def test_what_sweeps_write_is_no_code(repository: Repository, store: FolderStore
     assert after.snapshot.code == before.snapshot.code and after.is_whole
 
 
+def test_what_a_reproduction_rebuilt_is_code_to_a_script_in_it_alone(
+    repository: Repository, store: FolderStore
+) -> None:
+    before = snapshot(repository, store)
+    for path in (
+        "one/.sweeper/mark",
+        "one/code/train.py",
+        "one/code/lib.py",
+        "one/run/log",
+        "two/.sweeper/mark",
+        "two/code/lib.py",
+    ):
+        repository.write(f"reproduced/{path}", "")
+    assert snapshot(repository, store).snapshot.code == before.snapshot.code
+    again = take(Wanted(repository.root / "reproduced/one/code/train.py"), store)
+    assert {file["path"] for file in again.document["files"]} >= {
+        "reproduced/one/code/train.py",
+        "reproduced/one/code/lib.py",
+    }
+    assert not any(file["path"].startswith("reproduced/two") for file in again.document["files"])
+
+
 def test_a_script_outside_any_repository(store: FolderStore, tmp_path: Path) -> None:
     folder = tmp_path / "loose"
     for path in ("train.py", "lib/part.py", "conf/config.yaml", "venv/pyvenv.cfg", "venv/lib.py", "notes.bin"):

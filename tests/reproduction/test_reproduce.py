@@ -132,6 +132,16 @@ def test_a_bundle_runs_again_where_there_is_neither_database_nor_store(place: Pl
     assert history.curves(run.run)["loss"].values == history.curves(old.run)["loss"].values
 
 
+def test_the_next_launch_has_the_code_that_it_had_before_a_reproduction(place: Place) -> None:
+    place.app()
+    place.commit()
+    place.sweep("lr=interval(0,1)", "hydra.sweeper.require=clean")
+    assert place.run(sys.executable, "-m", "sweeper.cli", "reproduce", "train/0").returncode == 0
+    place.sweep("lr=interval(0,1)", "hydra.sweeper.study_name=next", "hydra.sweeper.require=clean")
+    history = History(place.url)
+    assert len({run.code for study in ("train", "next") for run in history.runs(study, 0)}) == 1
+
+
 def test_numbers_that_no_seed_decides_diverge(place: Place) -> None:
     place.app(imports="os", loss="int.from_bytes(os.urandom(4), 'big') if step == 2 else step")
     place.sweep("lr=interval(0,1)")
