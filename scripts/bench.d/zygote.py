@@ -17,6 +17,7 @@ import asyncio
 import importlib.util
 import inspect
 import os
+import platform
 import statistics
 import sys
 import tempfile
@@ -126,7 +127,8 @@ async def measured(host: Host, trials: Iterator[TrialSpec], rounds: int, size: i
             flush=True,
         )
     median, least = statistics.median(sums), min(sums)
-    print(f"median {median:5.2f} ms of CPU a trial   least {least:5.2f}   (to reach: {TO_REACH_MS:.0f})")
+    print(f"median {median:5.2f} ms of CPU a trial   least {least:5.2f}   (to reach: {TO_REACH_MS:.0f})", end="   ")
+    print(f"Python {platform.python_version()}")
 
 
 async def _run(host: Host, trials: Iterator[TrialSpec], count: int) -> None:

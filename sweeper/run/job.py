@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
 from sweeper.config.recipe import OF_EACH, Recipe, follow, put
@@ -141,13 +142,12 @@ def _save(folder: Path, template: Template, overrides: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     hydra: Any = template.config.hydra
     own: dict[str, object] = {
-        key: {name: _plain(hydra._get_node(key), name) for name in names}
+        key: {name: plain(hydra._get_node(key)._get_node(name)) for name in names}
         for key, names in OF_EACH.items()
         if key != "overrides"
     }
     own["overrides"] = {"task": overrides}
-    config = OmegaConf.to_container(template.task_config, resolve=False, enum_to_str=True)
-    config_yaml, overrides_yaml, own_yaml = _yaml([config, overrides, {"hydra": own}])
+    config_yaml, overrides_yaml, own_yaml = _yaml([plain(template.task_config), overrides, {"hydra": own}])
     (folder / "config.yaml").write_text(config_yaml, encoding="utf-8")
     (folder / "overrides.yaml").write_text(overrides_yaml, encoding="utf-8")
     lines = _lines(own_yaml)
@@ -156,9 +156,14 @@ def _save(folder: Path, template: Template, overrides: list[str]) -> None:
     )
 
 
-def _plain(config: DictConfig, key: str) -> object:
-    node: Any = config._get_node(key)
-    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
+def plain(node: Node) -> object:
+    """What `OmegaConf.to_container` gives, unresolved and enums by name, in two calls for each value instead of 15."""
+    value: Any = node._value()
+    if type(value) is dict:
+        return {key.name if isinstance(key, Enum) else key: plain(child) for key, child in value.items()}
+    if type(value) is list:
+        return [plain(child) for child in value]
+    return value.name if isinstance(value, Enum) else value
 
 
 def _pieces(hydra: Mapping[str, Any]) -> Iterator[str | _Keys]:

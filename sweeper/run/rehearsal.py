@@ -1,9 +1,10 @@
-"""One trial of nothing, run before the first real one, in the process that is going to fork them all.
+"""Trials of nothing, run before the first real one, in the process that is going to fork them all.
 
 What Python, Hydra and OmegaConf make at first need and then keep (imports, parser tables, compiled expressions, what
 `isinstance` has found out about abstract classes) is then there for every child: a child makes nothing a second time,
 and copies fewer of the pages that it shares with its parent. Measured for a task that returns at once: 3,050 pages
-copied in each child without, 2,640 with.
+copied in each child without, 2,640 with. And code that has run a few times is faster, once and for all (PEP 659): with
+ten trials instead of one a real one takes half a millisecond less.
 """
 
 from __future__ import annotations
@@ -40,19 +41,24 @@ _LOGGING = {
     "root": {"level": "INFO", "handlers": ["console", "file"]},
     "disable_existing_loggers": False,
 }  # of the shape that Hydra's own job_logging has
+_TURNS = 10  # Python 3.11 waits for the eighth time before it makes code faster, later ones less
 
 
 def rehearse(app: LoadedApp) -> Ended:
     """Go through all that surrounds a task; the user's own code, resolvers and callbacks are not called.
 
-    Returns how it ended. Raises OSError where there is no room for the files of a trial.
+    Returns how the last one ended. Raises OSError where there is no room for the files of a trial.
     """
     nothing = LoadedApp(lambda _: 0.0, Callbacks(), app.capture.unheard())
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder, _logging_kept(), _environment_kept():
         base = _config()
-        template = job.Template.of(base)
-        template.log.foresee()
-        return execute(_spec(folder, base), nothing, lambda _: None, lambda _: False, template)
+        return [_ended(_spec(f"{folder}/{turn}", base), nothing) for turn in range(_TURNS)][-1]
+
+
+def _ended(spec: TrialSpec, app: LoadedApp) -> Ended:
+    template = job.Template.of(spec.base)
+    template.log.foresee()
+    return execute(spec, app, lambda _: None, lambda _: False, template)
 
 
 def _spec(folder: str, base: bytes) -> TrialSpec:

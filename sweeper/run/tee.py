@@ -18,14 +18,17 @@ class _Tee(io.TextIOBase):
         self._log = log
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):  # a full disk: the terminal shows it all the same
+        with contextlib.suppress(OSError, ValueError):  # a full disk, or a run that is over: the terminal shows it
             self._log.write(text)
         return self._terminal.write(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._log.flush()
         self._terminal.flush()
+
+    def close(self) -> None:
+        """Both are others' to close; Python closes what nobody has any more."""
 
     def isatty(self) -> bool:
         return self._terminal.isatty()

@@ -25,6 +25,7 @@ from typing import BinaryIO, NoReturn
 from sweeper.run import job, pages
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.child import Ties, be_the_trial, settle
+from sweeper.run.immortal import immortalize
 from sweeper.run.message import Ready
 from sweeper.run.process import die_with, thread_count
 from sweeper.run.rehearsal import rehearse
@@ -69,6 +70,7 @@ def _imported(orders: socket.socket, app: App) -> LoadedApp | None:
         return None
     pages.release()
     settle()
+    immortalize()
     _freeze()
     _say(orders, Ready())
     return loaded
@@ -136,6 +138,8 @@ class _Zygote:
             template.log.foresee()
         if len(self._templates) > MOST_BASES:
             del self._templates[next(iter(self._templates))]
+        else:  # what is immortal would stay all the same
+            immortalize()
         _freeze()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -55,7 +56,7 @@ def test_a_database_of_optunas_is_upgraded_to_ours(sweeper: Sweeper, written: Wr
 )
 def test_status_of_other_schemas(sweeper: Sweeper, tmp_path: Path, table: str, version: str, advice: str) -> None:
     open_database(f"sqlite:///{tmp_path}/sweeper.db").engine.dispose()
-    with sqlite3.connect(tmp_path / "sweeper.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "sweeper.db", isolation_level=None)) as connection:
         connection.execute(f"UPDATE {table} SET version_num = '{version}'")
     found = sweeper("db", "status", "--json").json
     assert found["advice"] == advice and version in (found["optuna_schema"], found["sweeper_schema"])

@@ -176,6 +176,6 @@ def test_an_older_schema_is_brought_up_first(sqlite_url: str, tmp_path: Path) ->
 
 
 def test_a_database_without_studies_tables(tmp_path: Path) -> None:
-    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)")
+    sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE t (x)").connection.close()
     with pytest.raises(StorageError, match="has no tables of Optuna's"):
         copy(f"sqlite:///{tmp_path}/empty.db", f"sqlite:///{tmp_path}/copy.db")

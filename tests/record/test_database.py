@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
@@ -118,7 +119,8 @@ def test_a_database_made_by_optuna_is_taken_over(tmp_path: Path) -> None:
     ours.tell(ours.ask(), 2.0)
     assert ours.best_value == 2.0
     storage.close()
-    assert sqlite3.connect(tmp_path / "optuna.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with closing(sqlite3.connect(tmp_path / "optuna.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_opening_an_up_to_date_database_loads_no_alembic(sqlite_url: str) -> None:
