@@ -25,7 +25,7 @@ from sweeper.packing.packing import Params
 
 _MOST_FITTED = 160  # trials whose peaks lengths and noise are fitted to: that takes a second
 _MOST = 1000  # trials that tell of others
-_LEAST_WIDTH = 2.33  # standard deviations: 1% of a normal distribution is above
+_LEAST_WIDTH = 2.0  # standard deviations: 2.3% of a normal distribution are above
 _LEAST_SPREAD = 0.01  # of the logarithm: two runs of one trial differ by that much
 
 

@@ -147,8 +147,9 @@ class Packing:
         if one is None or held is None or number in self._anew or number in self._alone or one.now_s > _ANEW_S:
             return False
         holds = self.card if held.gpus >= 1 else held.gpu_memory
+        too_little = holds if one.now_s < _SETTLED_S else holds * _TOO_LITTLE  # at first it costs least, and it grows
         is_waited_for = bool(self._asked.keys() - self._running.keys())
-        if one.peak > holds * _TOO_LITTLE or (one.is_steady and is_waited_for and holds > one.needs * _TOO_MUCH):
+        if one.peak > too_little or (one.is_steady and is_waited_for and holds > one.needs * _TOO_MUCH):
             self._anew[number] = one
         return number in self._anew
 

@@ -136,11 +136,21 @@ def test_a_trial_that_takes_more_than_it_holds_begins_again_before_others_run_ou
     assert told is not None
     heard(packing, 50, 10, told.gpu_memory)
     assert not packing.begins_anew(50)
-    heard(packing, 50, 11, 2 * told.gpu_memory)
+    heard(packing, 50, 100, int(1.05 * told.gpu_memory))  # by now it is most of what it will take
+    assert not packing.begins_anew(50)
+    heard(packing, 50, 101, 2 * told.gpu_memory)
     assert packing.begins_anew(50)
     packing.learn(50, {"batch": 6}, PREEMPTED)
     again = held(packing, 50, {"batch": 6})
     assert again is not None and again.gpu_memory == int(2 * told.gpu_memory * 1.25)  # it was growing still
+
+
+def test_in_its_first_moments_a_trial_begins_again_as_soon_as_it_takes_more_than_it_holds() -> None:
+    packing = taught()
+    told = held(packing, 50, {"batch": 6})
+    assert told is not None
+    heard(packing, 50, 10, told.gpu_memory + 1)  # and its first validation is still to come
+    assert packing.begins_anew(50)
 
 
 def test_a_trial_that_has_run_for_long_goes_on_whatever_it_holds() -> None:
@@ -206,29 +216,23 @@ def test_where_fewer_are_known_than_there_are_parameters_to_learn_of_none_holds_
 @pytest.mark.slow
 def test_short_sweeps_of_what_is_hard_to_foretell_rarely_run_out_of_memory() -> None:
     cards = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=40 * GIB)]
-    got = [packed(cards, cnn(np.random.default_rng(seed), 200)) for seed in range(5)]
+    got = [packed(cards, cnn(np.random.default_rng(seed), 200)) for seed in range(4)]
     assert sum(one.oom for one in got) <= 0.01 * 200 * len(got)
     assert not any(one.infeasible for one in got)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("workload", "size", "seed", "least"),
-    [
-        (mlp, 40, 0, 0.95),
-        (mlp, 40, 1, 0.95),
-        (network, 80, 0, 0.94),
-        (network, 80, 1, 0.94),
-        (transformer, 80, 0, 0.93),
-    ],
-)
-def test_a_sweep_reaches_most_of_what_known_peaks_would_allow_and_rarely_runs_out_of_memory(
-    workload: Callable[[np.random.Generator, int], list[Job]], size: int, seed: int, least: float
+@pytest.mark.parametrize(("workload", "size", "least"), [(mlp, 40, 0.95), (network, 80, 0.95), (transformer, 80, 0.94)])
+def test_sweeps_reach_most_of_what_known_peaks_would_allow_and_rarely_run_out_of_memory(
+    workload: Callable[[np.random.Generator, int], list[Job]], size: int, least: float
 ) -> None:
     cards = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=size * GIB)]
-    jobs = workload(np.random.default_rng(seed), 1000)
-    got, best, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
-    assert got.infeasible == 0
-    assert got.oom <= 0.01 * len(jobs)
-    assert best.makespan_s / got.makespan_s >= least
-    assert alone.makespan_s / got.makespan_s >= 3
+    shares = []
+    for seed in range(3):  # one alone may be a few hundredths off
+        jobs = workload(np.random.default_rng(seed), 1000)
+        got, best, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
+        assert got.infeasible == 0
+        assert got.oom <= 0.01 * len(jobs)
+        assert alone.makespan_s / got.makespan_s >= 3
+        shares.append(best.makespan_s / got.makespan_s)
+    assert np.median(shares) >= least
