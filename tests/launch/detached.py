@@ -62,7 +62,6 @@ def play(folder: Path, made: Any) -> dict[str, Any]:
     wait(lambda: len(waiting(folder)) == 2)
     driver = psutil.Process(int(re.findall(r"driven by process (\d+)", sent.stderr)[0]))
     has_lost_a_node = kill_what_is_around(driver, made)
-    psutil.wait_procs([driver])  # it goes down with what was around it
     begun = waiting(folder)
     for path in begun:
         (folder / path.name.replace("epochs", "go-on")).touch()
@@ -87,13 +86,19 @@ def play(folder: Path, made: Any) -> dict[str, Any]:
 
 
 def kill_what_is_around(driver: psutil.Process, made: Any) -> bool:
-    """Kill the node that the driver is on; where Ray has put it on the head, which is the cluster, its keeper alone."""
+    """Kill the node that the driver is on; where Ray has put it on the head, which is the cluster, its keeper alone.
+
+    Returns once the driver has gone down with it, and so has the trial of the node: it must not hear that it may go on.
+    """
     keeper, raylet = driver.parents()[:2]
     for node in made.nodes:
         if raylet.pid in [info.process.pid for infos in node.all_processes.values() for info in infos]:
+            below = raylet.children(recursive=True)
             made.remove_node(node, allow_graceful=False)
+            psutil.wait_procs(below)
             return True
     keeper.kill()
+    psutil.wait_procs([driver])
     return False
 
 
