@@ -222,17 +222,21 @@ def test_short_sweeps_of_what_is_hard_to_foretell_rarely_run_out_of_memory() -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("workload", "size", "least"), [(mlp, 40, 0.95), (network, 80, 0.95), (transformer, 80, 0.94)])
+@pytest.mark.parametrize(
+    ("workload", "size", "mostly", "least"),
+    [(mlp, 40, 0.95, 0.95), (network, 80, 0.95, 0.93), (transformer, 80, 0.94, 0.93)],
+)
 def test_sweeps_reach_most_of_what_known_peaks_would_allow_and_rarely_run_out_of_memory(
-    workload: Callable[[np.random.Generator, int], list[Job]], size: int, least: float
+    workload: Callable[[np.random.Generator, int], list[Job]], size: int, mostly: float, least: float
 ) -> None:
     cards = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=size * GIB)]
     shares = []
-    for seed in range(3):  # one alone may be a few hundredths off
+    for seed in range(3):  # where another trial ends first, a sweep may be a few hundredths off
         jobs = workload(np.random.default_rng(seed), 1000)
         got, best, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
         assert got.infeasible == 0
         assert got.oom <= 0.01 * len(jobs)
         assert alone.makespan_s / got.makespan_s >= 3
         shares.append(best.makespan_s / got.makespan_s)
-    assert np.median(shares) >= least
+    assert np.median(shares) >= mostly
+    assert min(shares) >= least
