@@ -36,7 +36,7 @@ _CONTEXT.set_forkserver_preload(["sweeper.multirun", "sweeper.launch.inline", "a
 _ONE_AT_A_TIME = threading.Lock()  # to start a process looks after all the others as well
 
 APP = """
-import pathlib, time, hydra, sweeper
+import os, pathlib, time, hydra, sweeper
 
 def wait_for(name):
     while not pathlib.Path(name).exists():
@@ -47,6 +47,7 @@ def main(cfg):
     wait_for("log")
     for step in range(5):
         sweeper.log({"loss": step}, step)
+    os.write(2, b"has logged\\n")
     wait_for("go")
     return cfg.x
 
@@ -81,9 +82,13 @@ class Sweep:
             self._process.start()
         self._said = (folder / "said").open()
 
-    def until(self, said: str) -> None:
-        while said not in (line := self._said.readline()):
-            assert line, f"the sweep ended before it said {said!r}"
+    def until(self, *said: str) -> None:
+        """All of it is said, in any order."""
+        awaited = set(said)
+        while awaited:
+            line = self._said.readline()
+            assert line, f"the sweep ended before it said {awaited}"
+            awaited = {each for each in awaited if each not in line}
 
     def let(self, *names: str) -> None:
         for name in names:
@@ -166,7 +171,7 @@ def while_sqlite_is_locked(case: Case, folder: Path) -> None:
     sweep.until("app/0 started")
     with locked(folder / "sweeper.db"):
         sweep.let("log")
-        sweep.until("the database cannot be written")
+        sweep.until("has logged", "the database cannot be written")
         sweep.send(*case.signals)
         status, rest = sweep.end()
     assert status == case.status, rest
@@ -194,6 +199,7 @@ def in_a_commit(case: Case, folder: Path, proxy: Proxy, storage: str, is_answere
     sweep.until("app/0 started")
     proxy.hold_at("COMMIT")
     sweep.let("log")
+    sweep.until("has logged")
     proxy.held.wait()
     sweep.send(*case.signals)
     if is_answered:
@@ -213,7 +219,7 @@ def while_the_server_is_gone(case: Case, folder: Path, proxy: Proxy, storage: st
     sweep.until("app/0 started")
     proxy.go_down()
     sweep.let("log")
-    sweep.until("the database cannot be written")
+    sweep.until("has logged", "the database cannot be written")
     sweep.send(*case.signals)
     status, rest = sweep.end()
     proxy.come_up()

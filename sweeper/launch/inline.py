@@ -10,12 +10,15 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Self
 
 from sweeper.launch import MANY, Slot, T
 from sweeper.launch.prospect import Prospect
+from sweeper.run import training
 from sweeper.run.app import LoadedApp
 from sweeper.run.child import log_path
 from sweeper.run.cost import insisted
@@ -27,6 +30,8 @@ from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 
 Work = Callable[[], None]
 _AGAIN_S = 0.05  # until a signal that nobody has heard is sent again
+_LOST_S = 2.0  # the same where what was raised has gone nowhere; code that hears it may take so long to go to its end
+_HELD_S = 30.0  # the same where somebody holds on to it, as code does that catches everything and goes on
 
 
 class InlineLauncher:
@@ -54,20 +59,36 @@ class InlineLauncher:
 
     def drive(self, main: Coroutine[Any, Any, T]) -> T:
         result: Future[T] = Future()
+        break_off: Future[Callable[[], object]] = Future()
+
+        async def driving() -> T:
+            task = asyncio.ensure_future(main)
+            break_off.set_result(partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel))
+            return await task
 
         def loop() -> None:
             try:
-                result.set_result(asyncio.run(main))
+                result.set_result(asyncio.run(driving()))
             except BaseException as error:  # whatever it is belongs to the caller of `drive`
                 result.set_exception(error)
             finally:
                 self._work.put(None)
 
         thread = threading.Thread(target=loop, name="sweeper-loop")
+        before = signal.getsignal(signal.SIGUSR1)
+        wrong: BaseException | None = None
         thread.start()
         while (work := self._work.get()) is not None:
-            work()
+            try:
+                work()
+            except BaseException as error:  # not of the task: nobody else would end the wait for it
+                wrong = wrong or error
+                with contextlib.suppress(RuntimeError):  # the loop has come to its end already
+                    break_off.result()()
         thread.join()
+        signal.signal(signal.SIGUSR1, before)  # not earlier: one may be on its way, and would end the process
+        if wrong is not None:
+            raise wrong
         return result.result()
 
     def orphaned(self, sweeps: Collection[str]) -> list[tuple[Slot, TrialSpec]]:
@@ -92,7 +113,8 @@ class InlineSlot:
         self._after_trial = after_trial
         self._answers: queue.SimpleQueue[tuple[int, bool]] = queue.SimpleQueue()
         self._stop: tuple[Failure, str] | None = None
-        self._is_interrupted = False
+        self._raised: Callable[[], Interruption | None] | None = None  # a weak reference to what was raised last
+        self._raised_at = 0.0
         self._running = threading.Event()
 
     async def ready(self) -> None:
@@ -101,7 +123,8 @@ class InlineSlot:
     async def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
         self._loop = loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
-        self._stop, self._is_interrupted = None, False
+        self._stop = self._raised = None
+        self._answers = queue.SimpleQueue()  # there may be some that the last trial never asked for
 
         def hear(event: Event) -> None:
             loop.call_soon_threadsafe(events.put_nowait, event)
@@ -142,10 +165,22 @@ class InlineSlot:
         self._signal()
 
     def _signal(self) -> None:
-        """Interrupt the trial; again and again, as one that begins to wait just when the signal comes sleeps on."""
-        if self._running.is_set() and self._stop is not None and not self._is_interrupted:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        """Interrupt the task; again and again, as one that begins to wait just when the signal comes sleeps on."""
+        if self._running.is_set() and self._stop is not None:
+            if self._may_interrupt():
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
             self._loop.call_later(_AGAIN_S, self._signal)
+
+    def _may_interrupt(self) -> bool:
+        """Whether the task is running, and nothing that was raised in it is on its way.
+
+        That may be lost without a word: Python up to 3.11 drops what comes while it words an error (`int("x")`).
+        """
+        if training.current() is None:
+            return False
+        if self._raised is None:
+            return True
+        return time.monotonic() - self._raised_at >= (_LOST_S if self._raised() is None else _HELD_S)
 
     def forget(self) -> None:
         pass
@@ -154,28 +189,30 @@ class InlineSlot:
         pass
 
     def _execute(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
-        before = signal.getsignal(signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, self._interrupt)
         try:
             with copied_to(log_path(spec)), self._heard():
-                self._execute_or_say_why(spec, hear)
+                self._running.set()
+                if self._stop is None:
+                    execute(spec, self._app, hear, self._judgement)
+                else:  # it was told before there was anything to interrupt
+                    end_before_start(spec, Interruption(*self._stop), hear)
         finally:
             self._running.clear()
-            signal.signal(signal.SIGUSR1, before)
             self._after_trial()
 
-    def _execute_or_say_why(self, spec: TrialSpec, hear: Callable[[Event], None]) -> None:
-        try:
-            signal.signal(signal.SIGUSR1, self._interrupt)
-            self._running.set()
-            self._interrupt()  # it may have been told before there was anything to interrupt
-            execute(spec, self._app, hear, self._judgement)
-        except Interruption as interruption:  # it came in a moment when the task was not running yet, or no longer
-            end_before_start(spec, interruption, hear)
-
     def _interrupt(self, *_: object) -> None:
-        if self._stop is not None and not self._is_interrupted:
-            self._is_interrupted = True
-            raise Interruption(*self._stop)
+        run = training.current()
+        if run is not None and self._may_interrupt():
+            run.interrupt(self._raise)
+
+    def _raise(self) -> None:
+        if self._stop is not None:
+            raise self._noted(Interruption(*self._stop))  # no name for it here: its traceback would keep it alive
+
+    def _noted(self, interruption: Interruption) -> Interruption:
+        self._raised, self._raised_at = weakref.ref(interruption), time.monotonic()
+        return interruption
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
@@ -184,8 +221,7 @@ class InlineSlot:
 
         def hook(lost: Any) -> None:
             if isinstance(lost.exc_value, Interruption):
-                self._is_interrupted = False
-                self._loop.call_soon_threadsafe(self._loop.call_later, _AGAIN_S, self._signal)
+                self._raised = None
             else:
                 before(lost)
 

@@ -44,6 +44,8 @@ class JournalledRun:
         self._judge = judge
         self._journal = Journal(journal_path(spec.folder, spec.run))
         self._seq = 0
+        self._is_writing = False
+        self._then: Callable[[], None] | None = None  # once it has written
         self._last_step: int | None = None
         self._collection = Collection(spec.run, spec.folder, spec.artifacts, spec.collect)
         self._began = time.monotonic()
@@ -122,13 +124,26 @@ class JournalledRun:
             for kept in self._collection.at_end():
                 self._append(saved(self._spec.run, self._seq, kept))
 
+    def interrupt(self, interruption: Callable[[], None]) -> None:
+        if self._is_writing:
+            self._then = interruption
+        else:
+            interruption()
+
     def _append(self, event: Event) -> None:
-        if (now := time.monotonic()) - self._looked_at > _LOOK_EVERY_S:
-            self._fence.insist()
-            self._looked_at = now
-        self._journal.append(event)
-        self._seq += 1
-        self._ring(event)
+        self._is_writing = True
+        try:
+            if (now := time.monotonic()) - self._looked_at > _LOOK_EVERY_S:
+                self._fence.insist()
+                self._looked_at = now
+            self._journal.append(event)
+            self._seq += 1
+            self._ring(event)
+        finally:
+            self._is_writing = False
+            then, self._then = self._then, None
+            if then is not None:  # also where nothing could be written: it is not for a later event
+                then()
 
 
 def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge, template: job.Template | None = None) -> Ended:
@@ -140,13 +155,11 @@ def execute(spec: TrialSpec, app: LoadedApp, ring: Bell, judge: Judge, template:
         run = JournalledRun(spec, ring, judge)
     except OSError as error:  # a full disk, a folder that cannot be written
         return _unwritten(spec, error, ring)
-    training.enter(run)
     os.environ.update(identity(spec))
     if spec.seed is not None:
         seed.seed_everything(spec.seed)
     with veil.drawn(run.folder):
         outcome = _outcome(spec, app, run, template)
-    training.enter(None)
     return run.ended(outcome)
 
 
@@ -199,7 +212,10 @@ def _outcome(spec: TrialSpec, app: LoadedApp, run: JournalledRun, template: job.
     try:
         recipe: Recipe = pickle.loads(spec.payload)
         own = template or job.Template.of(spec.base)
+        training.enter(run)
         returned = job.run(task, recipe, own, Path(spec.folder), app.callbacks)
+        training.enter(None)
     except BaseException as error:  # sys.exit and Ctrl-C in training code are ends like any other, to be written down
+        training.enter(None)
         return of_exception(error)
     return of_return(returned, spec)

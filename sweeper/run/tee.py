@@ -43,9 +43,14 @@ class _Tee(io.TextIOBase):
 
 @contextlib.contextmanager
 def copied_to(path: Path) -> Iterator[None]:
-    """Meanwhile, what goes to the terminal goes to the file at `path` too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
+    """Meanwhile, what goes to the terminal goes to the file at `path` too, where there can be one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    except OSError:
+        yield
+        return
+    with file as log:
         out, err = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = _Tee(out, log), _Tee(err, log)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -35,6 +35,8 @@ class Run(Protocol):
     def saved(self, path: Path, kind: str | None, name: str | None) -> list[Kept]: ...
     def used(self, place: str, name: str) -> Used: ...
     def should_prune(self) -> bool: ...
+    def interrupt(self, interruption: Callable[[], None]) -> None:
+        """Do what raises in the task: at once, or when the event that is being written stands whole."""
 
 
 P = TypeVar("P", str, os.PathLike[str])
