@@ -38,7 +38,7 @@ class Isolation(enum.StrEnum):
     SPAWN = "spawn"  # a fresh interpreter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """How long one attempt may take; None: as long as it likes."""
 
@@ -47,7 +47,7 @@ class Limits:
     grace_s: float = 10.0  # from SIGTERM to SIGKILL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resources:
     """What one trial holds while it runs, on each of its nodes."""
 
@@ -61,7 +61,7 @@ class Resources:
     is_packed: bool = False  # gpus: auto
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots, here and in what it holds: Python would unpickle them field by field
 class TrialSpec:
     """One attempt of one trial, complete: a process that has this and the app's code can run it."""
 

@@ -42,6 +42,16 @@ if __name__ == "__main__":
     main()
 """
 
+VERBS = """
+import sys
+from contextlib import suppress
+from sweeper.cli import main
+for words in ("show train", "show train/0", "show train/2", "show train/3 --json", "ls"):
+    sys.argv = ["sweeper", *words.split()]
+    with suppress(SystemExit):
+        main()
+"""
+
 plain = st.text(string.ascii_letters + string.digits + "-_~", min_size=10, max_size=20).map(lambda text: f"a{text}1")
 wild = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="$\\"), min_size=10, max_size=20)
 
@@ -116,8 +126,7 @@ def test_no_secret_reaches_a_table_a_file_or_a_page(tmp_path: Path, launcher: st
     flags = ["-m", "hydra/sweeper=sweeper", f"hydra.sweeper.launcher={launcher}", "hydra.sweeper.n_trials=4"]
     flags += ["hydra/sweeper/sampler=grid", f"hydra.sweep.dir={tmp_path}/kept/sweep", "hydra.sweeper.n_jobs=1"]
     site.run(sys.executable, "train.py", *flags, "x=0.1,0.2,0.8,0.9", f"service.token='{secrets.token}'")
-    for verb in (["show", "train"], ["show", "train/0"], ["show", "train/2"], ["show", "train/3", "--json"], ["ls"]):
-        site.run(sys.executable, "-m", "sweeper.cli", *verb)
+    site.run(sys.executable, "-c", VERBS)
 
     found = site.everything()
 

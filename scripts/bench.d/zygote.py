@@ -3,10 +3,11 @@ process that is forked, for each trial.
 
 The app is studies/digits with a task that returns at once, so that all the time is ours: its imports, its config, its
 space and its code snapshot are the real ones. Nothing is counted before the zygote is ready, nor what a slot does
-itself. Beside it stands what a fork that does nothing costs of a process with the same imports.
+itself. Beside it stands what a fork that does nothing costs of a process with the same imports, and what as many files
+cost as a trial makes.
 
-A trial makes a dozen files. On ext4 that takes up to three times as long for minutes after many files were deleted
-(inodes are passed over that were in use a moment ago); TMPDIR=/dev/shm leaves the disk's part out.
+That is the disk's part: on ext4 it is several times as large for five minutes after many files were deleted, as by this
+bench itself (one by one the kernel passes over inodes that were in use a moment ago, `recently_deleted`).
 """
 
 from __future__ import annotations
@@ -148,6 +149,18 @@ def bare_fork(rounds: int = 200) -> float:
     return (sum(os.times()[:4]) - began) * 1000 / rounds
 
 
+def bare_files(folder: Path, rounds: int = 200) -> float:
+    """Milliseconds of CPU that files and folders take by themselves, as many as a trial makes and about as large."""
+    began = time.process_time()
+    for number in range(rounds):
+        trial = folder / str(number)
+        for made in (trial, trial / "journal", trial / "config"):
+            made.mkdir(parents=True)
+            for name in "abc":
+                (made / name).write_bytes(b"x" * 500)
+    return (time.process_time() - began) * 1000 / rounds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
@@ -161,6 +174,7 @@ def main() -> None:
             asyncio.run(measured(host, specs(sweep), asked.rounds, asked.trials))
         finally:
             host.close()
+        print(f"a dozen files by themselves: {bare_files(Path(folder) / 'bare'):5.2f} ms", end="   ")
     print(f"a fork that does nothing, of a process with the same imports: {bare_fork():5.2f} ms")
 
 

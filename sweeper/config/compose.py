@@ -20,7 +20,7 @@ from omegaconf import DictConfig, Node, OmegaConf
 
 from sweeper.config.clone import clone
 from sweeper.config.explain import explain, first_sentence, key_of, list_keys
-from sweeper.config.recipe import Job, Recipe, change, enter
+from sweeper.config.recipe import Job, Recipe, change, change_plainly, enter, make_room
 from sweeper.config.resolve import hydra_config
 from sweeper.config.snapshot import take_snapshot
 from sweeper.errors import ConfigError
@@ -109,7 +109,9 @@ class Composer:
         """How it makes it, with what resolvers have answered in it up to now."""
         if composed.base is None:
             return Recipe()
-        return Recipe(composed.changes, composed.job, dict(OmegaConf.get_cache(composed.config)))
+        cache = dict(OmegaConf.get_cache(composed.config))
+        values = change_plainly(composed.config, composed.changes)  # once more: whether it can be done so
+        return Recipe(values or {}, composed.changes if values is None else (), composed.job, cache)
 
     def diagnose(self, overrides: Sequence[str]) -> dict[str, str]:
         """Which of these overrides cannot be composed: key to sentence. Empty if each is right by itself."""
@@ -137,7 +139,7 @@ class Composer:
         """Those of the selecting overrides that compose together, and that config; the others to `problems`."""
         while True:
             try:
-                base = self._base(tuple(lines))
+                base = self._base(tuple(lines), len(lines))
                 return lines, self._fully(lines) if base is None else clone(base.config)
             except Exception as error:
                 blamed = self._blamed(lines, error)
@@ -164,7 +166,7 @@ class Composer:
         selecting = tuple(text for text, each in zip(overrides, parsed, strict=True) if self._selects(each))
         changes = tuple(each for each in parsed if not self._selects(each))
         shape: Shape = selecting, tuple(each.get_key_element() for each in changes)
-        base = self._base(selecting) if self._trusted.get(shape, True) else None
+        base = self._base(selecting, len(overrides)) if self._trusted.get(shape, True) else None
         if base is not None and shape in self._trusted:
             return self._quickly(base, changes, parsed, number, job_id)
         config = self._fully(overrides)
@@ -211,15 +213,17 @@ class Composer:
     def _is_group(self, key: str) -> bool:
         return any(source.is_group(key) for source in self.loader.get_sources())
 
-    def _base(self, selecting: tuple[str, ...]) -> Base | None:
-        """The composed base, from the second use on: what comes only once is not worth one."""
+    def _base(self, selecting: tuple[str, ...], count: int) -> Base | None:
+        """The composed base, with room for so many overrides, from the second use on: one use is not worth one."""
         if selecting in self._bases:
             self._bases.move_to_end(selecting)
             return self._bases[selecting]
         if selecting not in self._seen:
             self._seen.add(selecting)
             return None
-        base = self._pickle(self._fully(list(selecting)))
+        config = self._fully(list(selecting))
+        make_room(config, count)
+        base = self._pickle(config)
         self._bases[selecting] = base
         if len(self._bases) > MOST_BASES:
             self._bases.popitem(last=False)

@@ -64,14 +64,14 @@ def keep(path: Path, name: str, kind: str, store: Store, run: str) -> Kept:
         return Kept(name[:_NAME_LENGTH], kind, size, None, masked_text(" ".join(str(error).split())))
 
 
-def checked_name(name: str) -> PurePosixPath:
-    """A name within a run as a relative path that leads nowhere else. Raises ArtifactError for any other."""
+def checked_name(name: str) -> str:
+    """A name within a run, which is a relative path that leads nowhere else. Raises ArtifactError for any other."""
     parts = name.split("/")
     if not 0 < len(name) <= _NAME_LENGTH or not name.isprintable() or {"", ".", ".."} & set(parts):
         raise ArtifactError(
             f"{name!r:.100} is no name for an artifact: give a relative path without .. such as weights/last.pt"
         )
-    return PurePosixPath(name)
+    return name
 
 
 def checked_kind(kind: str) -> str:

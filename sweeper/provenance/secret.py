@@ -38,13 +38,12 @@ _SHAPES = re.compile(
     r"|(?<=\bBearer )[\w.+/=~-]{8,}|(?<=\bBasic )[\w+/=]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
-_IN_KEYS = (
-    *("pass", "pwd", "secret", "token", "credential", "authorization", "bearer", "cookie", "dsn"),
-    *("api", "access", "private", "signing", "encryption", "account"),  # before `key`
+_IN_KEYS = re.compile(
+    "pass|pwd|secret|token|credential|authorization|bearer|cookie|dsn"
+    "|api|access|private|signing|encryption|account"  # before `key`
 )  # of which every key has one that sounds secret
-_IN_SHAPES = (
-    *(f"gh{kind}_" for kind in "pousr"),
-    *("github_pat_", "glpat-", "hf_", "sk-", "AKIA", "xox", "eyJ", "Bearer ", "Basic ", "-----BEGIN "),
+_IN_SHAPES = re.compile(
+    "gh[pousr]_|github_pat_|glpat-|hf_|sk-|AKIA|xox|eyJ|Bearer |Basic |-----BEGIN "
 )  # of which every shape has one; to look for these takes a tenth of the time
 _INTERPOLATION = re.compile(r"\$\{[\w.:/-]+\}")  # says where a secret is, and not what
 _SHORTEST_SHAPE = 14
@@ -123,7 +122,7 @@ def masked_shapes(text: str) -> str:
         text = _CREDENTIALS.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
         text = _TOKEN_AS_USER.sub(rf"\g<scheme>{MASK}@", text)
     if len(text) >= _SHORTEST_SHAPE:
-        if any(part in text for part in _IN_SHAPES):
+        if _IN_SHAPES.search(text):
             text = _SHAPES.sub(MASK, text)
         if _LONG in text.encode(errors="replace").translate(_LETTERS):
             text = _WORD.sub(lambda word: MASK if _is_random(word[0]) else word[0], text)
@@ -162,8 +161,7 @@ def is_secret(key: str) -> bool:
 
 def may_name_a_secret(text: str) -> bool:
     """False where no key in a text sounds secret, however the text is to be read. Quick."""
-    folded = text.casefold()
-    return any(part in folded for part in _IN_KEYS)
+    return _IN_KEYS.search(text.casefold()) is not None
 
 
 def is_harmless(key: str) -> bool:

@@ -7,7 +7,7 @@ import sys
 
 role, *arguments = sys.argv[1:]
 if role == "supervisor":
-    from sweeper.run import pages
+    from sweeper.run import libraries, pages  # noqa: F401 -- it notes which libraries Python itself needs
 
     pages.reserve()  # before anything else is imported
     from sweeper.run.supervisor import main

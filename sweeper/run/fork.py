@@ -12,7 +12,7 @@ import pickle
 import signal
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from sweeper.run import pages
@@ -28,10 +28,13 @@ class _Waiting:
 
     pid: int
     line: socket.socket
+    latest: int  # number of the last base that it knows
 
-    def take(self, spec: TrialSpec, bell: socket.socket, stacks: BinaryIO) -> bool:
-        """Hand it its trial; False where somebody has killed it meanwhile."""
-        payload = pickle.dumps(spec)
+    def take(self, spec: TrialSpec, base: int, bell: socket.socket, stacks: BinaryIO) -> bool:
+        """Hand it its trial, whose base has this number; False where somebody has killed it meanwhile."""
+        if not max(0, self.latest - MOST_BASES) < base <= self.latest:
+            base = 0
+        payload = pickle.dumps((base, replace(spec, base=b"") if base else spec))
         with self.line as line:
             try:
                 socket.send_fds(line, [NUMBER.pack(len(payload))], [bell.fileno(), stacks.fileno()])
@@ -55,7 +58,8 @@ class Forks:
         theirs.close()
         self.lasting = frozenset({zygote})
         self._next: _Waiting | None = None
-        self._bases: dict[int, int] = {}  # by their hash: how many trials had it
+        self._bases: dict[bytes, tuple[int, int]] = {}  # how many trials had it, and its number, from 1
+        self._latest = 0  # that has a number
         self._said: set[str] = set()  # environments
 
     def ready(self) -> Ready:
@@ -74,14 +78,14 @@ class Forks:
 
     def start(self, spec: TrialSpec, bell: socket.socket, stacks: BinaryIO) -> int:
         """Give a trial the process that waits, or a new one; returns its id."""
-        self._tell_of(spec.base)
+        base = self._number_of(spec.base)
         waiting, self._next = self._next, None
         if waiting is not None:
-            if waiting.take(spec, bell, stacks):
+            if waiting.take(spec, base, bell, stacks):
                 return waiting.pid
             self.wait(waiting.pid)
         new = self._forked()
-        new.take(spec, bell, stacks)  # if it has died already, that is how the trial ends
+        new.take(spec, base, bell, stacks)  # if it has died already, that is how the trial ends
         return new.pid
 
     def wait(self, pid: int) -> int:
@@ -101,21 +105,26 @@ class Forks:
         code = os.waitstatus_to_exitcode(os.waitpid(zygote, 0)[1])
         return f"died of signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}"
 
-    def _tell_of(self, base: bytes) -> None:
-        """The second trial of a base says that there will be more: what these share is then made once for all."""
-        key = hash(base)
-        count = self._bases[key] = self._bases.pop(key, 0) + 1
-        if count == 2:
+    def _number_of(self, base: bytes) -> int:
+        """By what the zygote knows a base; 0 where it does not.
+
+        The second trial of a base says that there will be more: what these share is then made once for all.
+        """
+        count, number = self._bases.pop(base, (0, 0))
+        if count == 1 or 0 < number <= self._latest - MOST_BASES:
             self._order(BASE, len(base), base)
+            number = self._latest = self._latest + 1
+        self._bases[base] = (count + 1, number)
         if len(self._bases) > MOST_BASES:
             del self._bases[next(iter(self._bases))]
+        return number
 
     def _forked(self) -> _Waiting:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
                 self._order(FORK, 0, descriptors=(theirs.fileno(),))
-            return _Waiting(self._answer(), ours)
+            return _Waiting(self._answer(), ours, self._latest)
         except EOFError:
             ours.close()
             raise

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -23,7 +23,7 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus, env_override
 from omegaconf import DictConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
-from sweeper.config.recipe import OF_EACH, Recipe, follow, put
+from sweeper.config.recipe import OF_EACH, Recipe, follow, look, part, put
 from sweeper.provenance.secret import masked
 from sweeper.run.joblog import JobLog
 
@@ -67,10 +67,10 @@ def run(
     """
     config, task_config = template.config, template.task_config
     follow(recipe, config, task_config)
-    hydra = config.hydra
-    own, subdir = hydra.job, hydra.output_subdir  # each such look takes OmegaConf 25 calls
-    put(hydra.runtime, "output_dir", str(folder))
-    with _hydra_config(config), _inside(folder, own.chdir):
+    hydra = part(config, "hydra")
+    own, subdir = part(hydra, "job"), look(hydra, "output_subdir")
+    put(part(hydra, "runtime"), "output_dir", str(folder))
+    with _hydra_config(config), _inside(folder, look(own, "chdir")):
         template.log.open(folder, hydra)
         # each list that is read of a config takes OmegaConf 50 calls
         overrides = list(hydra.overrides.task if recipe.job is None else recipe.job.overrides)
@@ -81,9 +81,9 @@ def run(
             cfg=task_config,
             hydra_cfg=config,
             working_dir=str(Path.cwd()),
-            task_name=JobRuntime.instance().get("name"),
+            task_name=look(JobRuntime.instance().conf, "name"),
         )
-        with env_override(OmegaConf.to_container(own.env_set, resolve=True)):  # type: ignore[arg-type]
+        with env_override(_variables(part(own, "env_set"))):
             callbacks.on_job_start(config=config, task_function=task)
             try:
                 job.return_value = task(task_config)
@@ -102,8 +102,7 @@ def _protect(hydra: DictConfig) -> None:
     OmegaConf.set_readonly(hydra, True)
     for key, names in OF_EACH.items():
         for name in names:
-            part: Any = hydra._get_node(key)
-            OmegaConf.set_readonly(part._get_node(name), False)
+            OmegaConf.set_readonly(part(hydra, key, name), False)
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
@@ -127,22 +126,27 @@ def _hydra_config(config: DictConfig) -> Iterator[None]:
 def _inside(folder: Path, chdir: bool | None) -> Iterator[None]:
     """Make the folder; the working directory of the task, where `hydra.job.chdir` asks for it."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not chdir:
+        yield
+        return
     before = Path.cwd()
-    if chdir:
-        os.chdir(folder)
+    os.chdir(folder)
     try:
         yield
     finally:
-        if chdir:
-            os.chdir(before)
+        os.chdir(before)
+
+
+def _variables(env_set: DictConfig) -> dict[str, str]:
+    """What `hydra.job.env_set` sets; to find that it is empty takes OmegaConf 30 calls."""
+    return cast("dict[str, str]", OmegaConf.to_container(env_set, resolve=True)) if vars(env_set)["_content"] else {}
 
 
 def _save(folder: Path, template: Template, overrides: list[str]) -> None:
     """Write the three files that Hydra writes, their text as Hydra has it, but for secrets."""
     folder.mkdir(parents=True, exist_ok=True)
-    hydra: Any = template.config.hydra
     own: dict[str, object] = {
-        key: {name: plain(hydra._get_node(key)._get_node(name)) for name in names}
+        key: {name: plain(part(template.config, "hydra", key, name)) for name in names}
         for key, names in OF_EACH.items()
         if key != "overrides"
     }

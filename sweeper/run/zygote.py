@@ -19,27 +19,28 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from sweeper.run import job, pages
+from sweeper.run import holes, job, libraries, pages
 from sweeper.run.app import App, LoadedApp
 from sweeper.run.child import Ties, be_the_trial, settle
 from sweeper.run.immortal import immortalize
 from sweeper.run.message import Ready
 from sweeper.run.process import die_with, thread_count
-from sweeper.run.rehearsal import rehearse
+from sweeper.run.rehearsal import rehearse, rehearse_birth
 from sweeper.trial import TrialSpec
 
 ORDER = struct.Struct("!cQ")
 NUMBER = struct.Struct("!Q")  # an answer, or how many bytes follow
 FORK = b"f"  # a process that waits for its trial at the other end of the descriptor; answered by its id
 WAIT = b"w"  # for the process of that id, which has ended or is about to; answered by its status
-BASE = b"b"  # so many bytes: what is forked from now on has the template of trials with this base
+BASE = b"b"  # so many bytes: what is forked from now on knows this base by the next number, from 1
 HEARD = b"h"  # so many bytes: the environment of this name has been said, and need only be named from now on
 
 _DESCRIPTOR = socket.CMSG_SPACE(4)  # of room for one
-MOST_BASES = 64  # whose templates are kept
+MOST_BASES = 64  # of the latest numbers; others are forgotten
 
 
 def be_the_zygote(orders: socket.socket, app: App, supervisor: int, closing: Iterable[Callable[[], None]]) -> NoReturn:
@@ -68,9 +69,13 @@ def _imported(orders: socket.socket, app: App) -> LoadedApp | None:
     if (unforkable := _unforkable()) is not None:
         _say(orders, Ready(unforkable=unforkable))
         return None
+    rehearse_birth()
     pages.release()
     settle()
     immortalize()
+    gc.freeze()  # or a collection could run code of libraries meanwhile
+    libraries.lend()
+    holes.fill()
     _freeze()
     _say(orders, Ready())
     return loaded
@@ -91,7 +96,7 @@ class _Zygote:
     def __init__(self, orders: socket.socket, app: LoadedApp) -> None:
         self._orders = orders
         self._app = app
-        self._templates: dict[bytes, job.Template] = {}
+        self._bases: dict[int, tuple[bytes, job.Template | None]] = {}
 
     def obey(self) -> None:
         while True:
@@ -124,31 +129,37 @@ class _Zygote:
         try:
             die_with(parent)
             with line:
-                spec, bell, stacks = _received(line)
+                number, spec, bell, stacks = _received(line)
+                base, template = self._bases.get(number, (spec.base, None))
+                if template is None:
+                    spec = replace(spec, base=base)
         except BaseException:
             os._exit(1)
-        be_the_trial(spec, lambda: self._app, self._templates.get(spec.base), Ties(bell, stacks, parent))
+        be_the_trial(spec, lambda: self._app, template, Ties(bell, stacks, parent))
 
     def _learn(self, word: bytes, said: bytes) -> None:
         if word == HEARD:
             self._app.capture.heard(said.decode())
             return
+        template = None
         with contextlib.suppress(Exception):  # a trial that has it finds out as well, and says why it cannot run
-            self._templates[said] = template = job.Template.of(said)
+            template = job.Template.of(said)
             template.log.foresee()
-        if len(self._templates) > MOST_BASES:
-            del self._templates[next(iter(self._templates))]
-        else:  # what is immortal would stay all the same
+        latest = next(reversed(self._bases), 0) + 1
+        self._bases[latest] = said, template
+        if self._bases.pop(latest - MOST_BASES, None) is None:  # else there would be more and more that stays
             immortalize()
+            holes.fill()
         _freeze()
 
 
-def _received(line: socket.socket) -> tuple[TrialSpec, socket.socket, BinaryIO]:
+def _received(line: socket.socket) -> tuple[int, TrialSpec, socket.socket, BinaryIO]:
+    """The number of the base, 0 for none; the trial, which has the base itself where it has no number; its ties."""
     length, descriptors, _, _ = socket.recv_fds(line, NUMBER.size, 2)
     bell, stacks = descriptors
     (size,) = NUMBER.unpack(length)
-    spec: TrialSpec = pickle.loads(line.recv(size, socket.MSG_WAITALL))
-    return spec, socket.socket(fileno=bell), os.fdopen(stacks, "wb")
+    base, spec = pickle.loads(line.recv(size, socket.MSG_WAITALL))
+    return base, spec, socket.socket(fileno=bell), os.fdopen(stacks, "wb")
 
 
 def _unforkable() -> str | None:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeper.config.compose import Composer, is_identical
-from sweeper.config.recipe import follow
+from sweeper.config.recipe import Recipe, change, follow
 from sweeper.config.resolve import resolve
 from tests.config.app import FILES, App, open_app, singletons_restored
 
@@ -62,11 +64,34 @@ def test_following_it_gives_the_config_that_was_composed(composer: Composer, ove
         assert OmegaConf.to_container(task, resolve=True) == on_record  # ${now:} included
 
 
+def test_a_resolver_that_answers_once_may_be_asked_for_the_first_time(composer: Composer) -> None:
+    OmegaConf.register_new_resolver("counted", lambda: next(counter), use_cache=True)
+    counter = iter(range(9))
+    whole, task = OmegaConf.create({"a": "${counted:}"}), OmegaConf.create({"a": "${counted:}"})
+    try:
+        follow(Recipe(cache={"now": {"%f": 7}}), whole, task)
+
+        assert [whole.a, whole.a] == [0, 0]
+    finally:
+        OmegaConf.clear_resolver("counted")
+
+
+@pytest.mark.parametrize("key", ["", "part"])
+def test_what_is_read_only_stays_as_it_is(key: str) -> None:
+    config = OmegaConf.create({"part": {"lr": 1.0}})
+    OmegaConf.set_readonly(config.part if key else config, True)
+
+    with pytest.raises(HydraException):
+        change(config, OverridesParser.create().parse_overrides(["part.lr=2.0"]))
+
+    assert config.part.lr == 1.0
+
+
 def test_trials_that_differ_in_values_share_a_base(composer: Composer) -> None:
     *_, one, other = [composer.compose([f"lr={n}.5"], n, str(n)) for n in range(5)]
 
     assert composer.base(one) == composer.base(other)
-    assert composer.recipe(one).changes != composer.recipe(other).changes
+    assert [composer.recipe(each).values for each in (one, other)] == [{"lr": 3.5}, {"lr": 4.5}]
 
 
 def test_a_config_of_its_own_is_sent_whole(app: App, tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ def s3() -> Iterator[str]:
         patch.setenv("AWS_ACCESS_KEY_ID", "ada")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "lovelace")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("bucket")
-        yield "s3://bucket"
+        name = f"bucket-{uuid.uuid4().hex}"  # what moto holds outlasts its server, and so may come a second time
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir(name)
+        yield f"s3://{name}"
     server.stop()
 
 

@@ -130,4 +130,4 @@ def test_the_quick_look_at_keys_overlooks_none(before: str, key: str, dash: str)
 
 @given(st.from_regex(secret._SHAPES))
 def test_the_quick_look_at_shapes_overlooks_none(text: str) -> None:
-    assert any(part in text for part in secret._IN_SHAPES)
+    assert secret._IN_SHAPES.search(text)

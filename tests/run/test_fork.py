@@ -7,6 +7,8 @@ import select
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +16,7 @@ import psutil
 import pytest
 from hydra._internal.callbacks import Callbacks
 
+from sweeper.run import fork, zygote
 from sweeper.run.app import App
 from sweeper.run.fork import Forks
 from sweeper.run.journal import written
@@ -23,8 +26,8 @@ from tests.run import apps
 from tests.spec import spec_for
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
+@contextmanager
+def forking() -> Iterator[Forks]:
     found = Forks(App.of(apps.returns, Callbacks()))
     assert found.ready() == Ready()
     yield found
@@ -33,6 +36,12 @@ def forks() -> Iterator[Forks]:
         found._next.line.close()
     found._orders.close()
     os.waitpid(zygote, 0)
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with forking() as found:
+        yield found
 
 
 @pytest.fixture
@@ -97,6 +106,23 @@ def test_what_trials_share_is_made_once_and_what_they_have_said_is_not_said_agai
         forks.prepare()
     assert documents[0][0] is not None
     assert documents[-1] == [None, None]
+
+
+def test_each_has_its_own_base_however_many_there_are(
+    stacks: BinaryIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork, "MOST_BASES", 2)
+    monkeypatch.setattr(zygote, "MOST_BASES", 2)
+    orders: list[bytes] = []
+    bases = {x: spec_for(tmp_path, {"x": float(x)}).base for x in (1, 2, 3)}
+    with forking() as forks, monkeypatch.context() as patch:
+        sent = forks._order
+        patch.setattr(forks, "_order", lambda word, *given, **named: (orders.append(word), sent(word, *given, **named)))
+        for turn, x in enumerate([1, 1, 2, 2, 1, 3, 3, 1, 1, 3, 2, 2, 3, 1]):
+            run(forks, replace(spec_for(tmp_path / str(turn), {"x": float(x)}), base=bases[x]), stacks)
+            if turn % 3:
+                forks.prepare()  # this one knows the bases of now
+    assert orders.count(zygote.BASE) >= 5  # what is forgotten is told again
 
 
 def test_a_status_is_that_of_waitpid(forks: Forks) -> None:

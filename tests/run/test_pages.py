@@ -73,7 +73,7 @@ def test_what_lies_where_arenas_are_to_end_is_left_alone() -> None:
         "def probed():\n"
         "    start = libc.mmap(None, arena, 0, pages._UNUSED, -1, 0); libc.munmap(start, arena); return start + arena\n"
         "while (end := probed()) % huge <= arena + mmap.PAGESIZE:\n"
-        "    libc.mmap(None, arena, 0, pages._UNUSED, -1, 0)\n"  # they would end in the other half of a huge page
+        "    libc.mmap(end - mmap.PAGESIZE, mmap.PAGESIZE, 0, pages._UNUSED | pages._FIXED_NOREPLACE, -1, 0)\n"
         "place = end - end % huge\n"
         "taken = libc.mmap(place, mmap.PAGESIZE, 3, pages._UNUSED | pages._FIXED_NOREPLACE, -1, 0)\n"
         "assert taken == place; ctypes.memset(taken, 7, mmap.PAGESIZE)\n"

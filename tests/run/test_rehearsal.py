@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,20 @@ def test_the_users_code_is_not_called_and_all_is_as_before(tmp_path: Path, monke
     assert logging.getLogger("tests.rehearsal").disabled
     assert list(tmp_path.iterdir()) == []
     assert capture.at_start({}).document is not None, "the first trial must still say its environment"
+
+
+def test_a_birth_is_rehearsed_and_threads_and_logging_work_afterwards() -> None:
+    code = (
+        "import logging, random, threading\n"
+        "from sweeper.run import rehearsal\n"
+        "seeded, random.seed = [], lambda: seeded.append(threading.active_count())\n"
+        "rehearsal.rehearse_birth()\n"
+        "thread = threading.Thread(target=logging.error, args=('said',)); thread.start(); thread.join()\n"
+        "print(len(seeded) == rehearsal._TURNS, threading.active_count())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "1"]
+    assert "said" in told.stderr
 
 
 def _state() -> tuple[object, ...]:
