@@ -11,9 +11,11 @@ from sweeper.cli.screen import Screen
 from sweeper.cli.study_page import counts
 from sweeper.history import History
 from sweeper.history.question import question
+from sweeper.history.rows import StudyRow
 from sweeper.importance import evaluate
 
 _BEST = 5
+_ENOUGH = 10  # trials: of fewer a forest knows nothing, and to load what grows one takes longer than a small sweep
 
 
 def summary(storage: str, study: str) -> None:
@@ -33,11 +35,7 @@ def summary(storage: str, study: str) -> None:
         screen.line()
         screen.line(nothing_yet(row))
     if best:
-        finished = history.finished(study)
-        for name in row.objectives:
-            screen.heading(f"importance for {text.printable(name)}")
-            what = question(history, row, name)
-            show_importance(evaluate(finished, target=what.target, resamples=RESAMPLES), screen)
+        _show_importance(history, row, screen)
     screen.line()
     screen.facts([("trials", counts(row, history.failures(study))), ("database", text.printable(history.where))])
     numbers = [trial.number for trial in best[:1]]
@@ -45,3 +43,16 @@ def summary(storage: str, study: str) -> None:
     verbs = [f"best {quoted(study)}", *(f"show {quoted(f'{study}/{number}')}" for number in numbers)]
     screen.line()
     screen.facts(next_commands(verbs, storage, history.where))
+
+
+def _show_importance(history: History, row: StudyRow, screen: Screen) -> None:
+    if (complete := row.counts["COMPLETE"]) < _ENOUGH:
+        screen.heading("importance")
+        trials = f"{complete} complete trial{' is' if complete == 1 else 's are'}"
+        screen.line(f"{trials} too few to tell what mattered; from {_ENOUGH} on it is said here")
+        return
+    finished = history.finished(row.name)
+    for name in row.objectives:
+        screen.heading(f"importance for {text.printable(name)}")
+        what = question(history, row, name)
+        show_importance(evaluate(finished, target=what.target, resamples=RESAMPLES), screen)

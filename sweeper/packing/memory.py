@@ -82,6 +82,7 @@ class MemoryModel:
         x, y = self._matrix(params), np.log(np.maximum(np.asarray(peaks, dtype=float), 1.0))
         kernel = _fitted(self._kernel(), x[-_MOST_FITTED:], y[-_MOST_FITTED:])
         self._process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=None).fit(x, y)
+        self._foretold: dict[tuple[tuple[str, object], ...], tuple[float, float]] = {}
         self.is_sure = len(peaks) >= 2 * len(kernel.theta)  # else lengths and noise may be anything
         fitted_to = min(len(peaks), _MOST_FITTED)
         free = max(fitted_to - len(kernel.theta), 1)  # of the trials, those that the fit does not use up
@@ -89,8 +90,11 @@ class MemoryModel:
 
     def foretold(self, params: Params) -> tuple[float, float]:
         """The logarithm of the bytes that is expected of a trial with these parameters, and its standard deviation."""
-        mean, spread = self._process.predict(self._matrix([params]), return_std=True)
-        return float(mean[0]), max(float(spread[0]), _LEAST_SPREAD)
+        trial = tuple(params.items())
+        if trial not in self._foretold:  # one that waits is asked about whenever anything changes
+            mean, spread = self._process.predict(self._matrix([params]), return_std=True)
+            self._foretold[trial] = float(mean[0]), max(float(spread[0]), _LEAST_SPREAD)
+        return self._foretold[trial]
 
     def bound(self, params: Params, card: int) -> int:
         """Bytes that a trial with these parameters may be taken to need on a card of so many."""

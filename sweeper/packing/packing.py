@@ -148,10 +148,13 @@ class Packing:
             return False
         holds = self.card if held.gpus >= 1 else held.gpu_memory
         too_little = holds if one.now_s < _SETTLED_S else holds * _TOO_LITTLE  # at first it costs least, and it grows
-        is_waited_for = bool(self._asked.keys() - self._running.keys())
-        if one.peak > too_little or (one.is_steady and is_waited_for and holds > one.needs * _TOO_MUCH):
+        if one.peak > too_little or (holds > one.needs * _TOO_MUCH and one.is_steady and self._is_waited_for()):
             self._anew[number] = one
         return number in self._anew
+
+    def _is_waited_for(self) -> bool:
+        """Whether other trials that are packed wait for room."""
+        return bool(self._asked.keys() - self._running.keys())
 
     def learn(self, number: int, params: Params, ended: Ended) -> None:
         """Take note of how a trial ended.
