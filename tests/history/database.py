@@ -160,8 +160,8 @@ def add(
 
 
 def optimize(study: optuna.Study, objective: ObjectiveFuncType, n_trials: int) -> None:
-    """As `study.optimize`, in memory: a database takes some commits for each trial."""
-    apart = optuna.create_study(directions=study.directions)
+    """As `study.optimize`, in memory: a database takes some commits for each trial; with the same values each time."""
+    apart = optuna.create_study(directions=study.directions, sampler=optuna.samplers.RandomSampler(seed=0))
     apart.optimize(objective, n_trials=n_trials)
     study.add_trials(apart.trials)
 
