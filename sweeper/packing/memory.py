@@ -21,7 +21,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 from threadpoolctl import threadpool_limits
 
-from sweeper.packing.packing import Params
+from sweeper.packing.growth import Params
 
 _MOST_FITTED = 160  # trials whose peaks lengths and noise are fitted to: that takes a second
 _MOST = 1000  # trials that tell of others

@@ -1,25 +1,23 @@
 """What a trial with `gpus: auto` holds: a whole card as long as nothing is known, then the share that it will need.
 
 The first trials have a card each, and others wait until they have shown what they need: cards that are given away whole
-are lost to sharing until their trials end. Then as many come as are known, and show what they need before twice as many
+are lost to sharing until their trials end. Then twice as many come as are known, and show what they need before more
 come: what is held for want of knowledge is lost as well. So a trial that turns out to be far from what it holds, soon
 after its beginning, begins again: that costs a minute, and a share is given for the whole of a trial.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sweeper.packing.growth import Course, Growth, Params
 from sweeper.trial import Ended, Failure, Metered, Resources, TrialSpec
 
 if TYPE_CHECKING:  # statistics are loaded once they are needed
     from sweeper.packing.memory import MemoryModel
-
-Params = Mapping[str, object]
 
 ALONE = 2  # trials that have a card each before anything is known
 FIRST = 4  # trials that are known before a model tells of others
@@ -27,14 +25,11 @@ _PLENTY = 12  # trials that are known before as many come as find room
 GUESS = 1.2  # times the largest that is known: what others are taken for until then
 _PATIENCE_S = 150.0  # for trials to show what they need; others wait meanwhile
 MARGIN = 1.002  # above what the model says: drivers give memory out in pages of 2 MiB
-_SETTLED = 0.25  # of the time of the longest trial: what a running one has by then is taken for its peak
-_SETTLED_S = 30.0  # the same, with some room to grow, where it has not grown for half of its time
-_GROWTH = 1.25  # of what such a one has by then, for its first validation
 _ANEW_S = 300.0  # as long after its beginning a trial may be made to begin again
-_TOO_MUCH = 1.5  # times what it needs: more is lost to its share than a new beginning costs, if it has as long to go
 _TOO_LITTLE = 1.1  # times what it holds: its neighbours would run out of memory
-_FEW = 4 * FIRST  # as long as so few have ended, running ones count as well
+_TOO_MUCH = 1.5  # times what it needs: more is lost to its share than a new beginning costs, if it has as long to go
 _REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
+_ANOTHER = 1.01  # times what one run of a trial needs: what another run of it may
 _TOO_LARGE = 1.2  # how many cards a trial is thought to need that ran out of memory alone
 
 
@@ -51,12 +46,12 @@ class Packing:
     _held: dict[int, Resources] = field(default_factory=dict)  # what each was told to hold, last
     _params: list[Params] = field(default_factory=list)
     _peaks: list[int] = field(default_factory=list)
-    _running: dict[int, _Running] = field(default_factory=dict)
-    _longest_s: float = 0.0
+    _running: dict[int, Course] = field(default_factory=dict)
+    _growth: Growth = field(default_factory=Growth)
     _model: MemoryModel | None = None
-    _fitted: int = 0
+    _fitted: tuple[int, int] = (0, 0)  # trials that were known and that had ended when it was
     _alone: set[int] = field(default_factory=set)  # trials that ran out of memory next to others
-    _anew: dict[int, _Running] = field(default_factory=dict)  # those that begin again, with what they had shown
+    _anew: dict[int, Course] = field(default_factory=dict)  # those that begin again, with what they had shown
 
     def need(self, number: int, asked: Resources) -> Resources:
         """What a trial is to hold: what it asks for, or if it is packed a card of its own until `renewed` says less."""
@@ -79,50 +74,60 @@ class Packing:
             return replace(asked, gpus=1.0)
         shown = self._shown()
         self._silent -= shown.keys()
-        known = [*zip(self._params, self._peaks, strict=True), *shown.values()]
-        if number not in self._anew and self._is_early(number, len(known)):
+        known = len(self._peaks) + len(shown)
+        if number not in self._anew and self._is_early(number, known):
             return None
         self._silent.add(number)
         if not known:
             return replace(asked, gpus=1.0)
-        return replace(asked, gpus=0.0, gpu_memory=self._bound(number, params, known))
+        return replace(asked, gpus=0.0, gpu_memory=self._bound(number, params, shown))
 
-    def _bound(self, number: int, params: Params, known: list[tuple[Params, int]]) -> int:
+    def _bound(self, number: int, params: Params, shown: Mapping[int, Course]) -> int:
         """Bytes. One that begins anew has shown what it needs, and the model was wrong about it.
 
         So where it had stopped growing it holds no more than that, and never less than it had. Where it was stopped
-        for what it took it was growing still: it holds no less than it may need.
+        for what it took it may have been growing still: it holds no less than it may need.
         """
         if (anew := self._anew.get(number)) is None:
-            return self._foretold(params, known)
-        if len(known) < _PLENTY:
-            return anew.needs
-        foretold = self._foretold(params, known)
-        return max(anew.peak, min(foretold, anew.needs)) if anew.is_steady else max(anew.needs, foretold)
+            return self._foretold(params, shown)
+        needs = int(self._growth.needs(anew) * _ANOTHER)
+        if len(self._peaks) + len(shown) < _PLENTY:
+            return needs
+        foretold = self._foretold(params, shown)
+        return max(anew.peak, min(foretold, needs)) if anew.is_steady else max(needs, foretold)
 
-    def _foretold(self, params: Params, known: list[tuple[Params, int]]) -> int:
+    def _foretold(self, params: Params, shown: Mapping[int, Course]) -> int:
         """Bytes. Few tell little of others: then no more than the largest of them, and somewhat above."""
-        most = int(min(self.card, GUESS * max(peak for _, peak in known)))
-        if len(known) < FIRST:
-            return most
-        model = self._model_of(known)
+        known = len(self._peaks) + len(shown)
+        if known < FIRST:
+            return self._most(shown)
+        model = self._model_of(shown)
         bound = int(model.bound(params, self.card) * MARGIN)
-        return bound if len(known) >= _PLENTY and model.is_sure else min(most, bound)
+        return bound if known >= _PLENTY and model.is_sure else min(self._most(shown), bound)
 
-    def _model_of(self, known: list[tuple[Params, int]]) -> MemoryModel:
+    def _most(self, shown: Mapping[int, Course]) -> int:
+        return int(min(self.card, GUESS * max(self._peaks + self._needs(shown))))
+
+    def _model_of(self, shown: Mapping[int, Course]) -> MemoryModel:
+        """Of all that is known; those that have ended tell anew how much others will grow."""
         from sweeper.packing.memory import MemoryModel
 
-        if self._model is None or len(known) >= self._fitted * _REFIT:
-            self._model = MemoryModel([params for params, _ in known], [peak for _, peak in known])
-            self._fitted = len(known)
+        now = len(self._peaks) + len(shown), len(self._peaks)
+        if self._model is None or any(n > before * _REFIT for n, before in zip(now, self._fitted, strict=True)):
+            params = self._params + [one.params for one in shown.values()]
+            self._model = MemoryModel(params, self._peaks + self._needs(shown))
+            self._fitted = now
         return self._model
 
+    def _needs(self, shown: Mapping[int, Course]) -> list[int]:
+        return [self._growth.needs(one) for one in shown.values()]
+
     def _is_early(self, number: int, known: int) -> bool:
-        """Whether as many as are known are on their way already, and may show soon what they need."""
+        """Whether twice as many as are known are on their way already, and may show soon what they need."""
         now = self.clock()
         if self._news_at is None or known > self._most_known:
             self._most_known, self._news_at = known, now
-        if number in self._silent or known >= _PLENTY or len(self._silent) < max(ALONE, known):
+        if number in self._silent or known >= _PLENTY or len(self._silent) < max(ALONE, 2 * known):
             return False
         if now - self._news_at < _PATIENCE_S:
             return True
@@ -134,9 +139,7 @@ class Packing:
     def heard(self, number: int, params: Params, event: Metered) -> None:
         """What a running trial has had at its peak so far."""
         if number in self._held and event.gpu_memory_basis == "processes":
-            before, peak, now_s = self._running.get(number), event.peak_gpu_memory_bytes, float(event.step)
-            grew_s = now_s if before is None or peak > before.peak else before.grew_s
-            self._running[number] = _Running(params, peak, now_s, grew_s)
+            self._running.setdefault(number, Course(params)).see(float(event.step), event.peak_gpu_memory_bytes)
 
     def begins_anew(self, number: int) -> bool:
         """Whether a running trial had better be stopped and begin again, with what it has shown to need; said once.
@@ -147,10 +150,13 @@ class Packing:
         if one is None or held is None or number in self._anew or number in self._alone or one.now_s > _ANEW_S:
             return False
         holds = self.card if held.gpus >= 1 else held.gpu_memory
-        too_little = holds if one.now_s < _SETTLED_S else holds * _TOO_LITTLE  # at first it costs least, and it grows
-        if one.peak > too_little or (holds > one.needs * _TOO_MUCH and one.is_steady and self._is_waited_for()):
+        takes = self._growth.needs(one) if one.is_young else one.peak  # later some have grown already
+        if takes > holds * _TOO_LITTLE or (one.is_steady and self._is_too_much(one, holds)):
             self._anew[number] = one
         return number in self._anew
+
+    def _is_too_much(self, one: Course, holds: int) -> bool:
+        return holds > self._growth.needs(one) * _TOO_MUCH and self._is_waited_for()
 
     def _is_waited_for(self) -> bool:
         """Whether other trials that are packed wait for room."""
@@ -162,7 +168,7 @@ class Packing:
         What ran out of memory next to others says nothing: it is measured when it runs alone. Nor does what was added
         on a card that others use.
         """
-        self._running.pop(number, None)
+        course = self._running.pop(number, None)
         self._asked.pop(number, None)
         if ended.failure != Failure.PREEMPTED:
             self._anew.pop(number, None)
@@ -175,7 +181,8 @@ class Packing:
         elif ended.failure == Failure.OOM:
             self.add(params, int(self.card * _TOO_LARGE))
         elif ended.values is not None and ended.peak_gpu_memory_bytes:
-            self._longest_s = max(self._longest_s, ended.runtime_s)
+            if course is not None and course.peak:
+                self._growth.learn(course, ended.peak_gpu_memory_bytes)
             if ended.gpu_memory_basis == "processes" or held.gpus >= 1:
                 self.add(params, ended.peak_gpu_memory_bytes)
 
@@ -190,31 +197,8 @@ class Packing:
             self._params.append(dict(params))
             self._peaks.append(peak)
 
-    def _shown(self) -> dict[int, tuple[Params, int]]:
-        """By number, what trials that have not ended need, by what they have shown; only as long as few have ended."""
-        if len(self._peaks) > _FEW:
-            return {}
-        late_s = _SETTLED * self._longest_s or math.inf
-        late = {n: (one.params, one.peak) for n, one in self._running.items() if one.peak and one.now_s >= late_s}
-        steady = {n: one for n, one in self._running.items() if one.is_steady}
-        return {n: (one.params, one.needs) for n, one in (self._anew | steady).items()} | late
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What is known of a trial that runs."""
-
-    params: Params
-    peak: int  # bytes so far
-    now_s: float  # since it began
-    grew_s: float  # when its peak was seen to be more than before
-
-    @property
-    def needs(self) -> int:
-        """Bytes, for it may grow still."""
-        return int(self.peak * _GROWTH)
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether it has not grown for half of its time."""
-        return bool(self.peak) and self.now_s >= max(_SETTLED_S, 2 * self.grew_s)
+    def _shown(self) -> Mapping[int, Course]:
+        """By number, trials that have not ended and have shown what they need."""
+        if len(self._peaks) >= _PLENTY and not self._growth.is_known:
+            return {}  # what an earlier launch measured tells more than what is guessed
+        return self._anew | {number: one for number, one in self._running.items() if one.is_steady}

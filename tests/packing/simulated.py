@@ -1,7 +1,7 @@
 """A sweep on cards in virtual time: trials as training on a GPU behaves, placed by `Room`, held by whatever is told.
 
-A trial takes most of its memory at once and the rest at its first validation; two runs of one differ a little. What
-passes a card's memory ends the trial that grew, as CUDA does.
+A trial takes its memory with its first steps, or some of it at its first validation. What passes a card's memory ends
+the trial that grew, as CUDA does.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sweeper.trial import Ended, Failure, Metered, Resources, TrialSpec
 
 GIB = 1 << 30
 AUTO = Resources(cpus=0.0, gpus=1.0, is_packed=True)
-_AT_ONCE = 0.8  # of the peak, from the beginning
 SPEC = TrialSpec("", 0, "", 0, {}, (), {}, b"", b"", "", None)
+_STEPS_AT_S = 10.0  # a trial's first
 _VALIDATES_AT = 0.15  # of the time
 _LOOK_EVERY_S = 20.0
 
@@ -35,6 +35,7 @@ class Job:
     params: dict[str, object]
     peak: int
     duration_s: float
+    at_once: float = 1.0  # of the peak, with the first steps
 
 
 @dataclass
@@ -110,6 +111,11 @@ def _recorded(name: str, rng: np.random.Generator, n: int) -> list[Job]:
     return found
 
 
+def growing(jobs: Sequence[Job]) -> list[Job]:
+    """The same, of whose peaks a fifth comes at their first validation."""
+    return [replace(job, at_once=0.8) for job in jobs]
+
+
 def _value(text: str) -> int | float | str:
     for kind in (int, float):
         with contextlib.suppress(ValueError):
@@ -157,8 +163,9 @@ class World:
             for one in self._begun(room, line, later, now):
                 ticket += 1
                 running[ticket] = one
-                for moment, what in ((0.0, "starts"), (_VALIDATES_AT, "grows"), (1.0, "ends")):
-                    heapq.heappush(events, (now + moment * one.job.duration_s, ticket, what, one.number))
+                whole_s = one.job.duration_s
+                for after_s, what in ((_STEPS_AT_S, "starts"), (_VALIDATES_AT * whole_s, "grows"), (whole_s, "ends")):
+                    heapq.heappush(events, (now + after_s, ticket, what, one.number))
             now, key, what, _ = heapq.heappop(events)
             self.now = now
             if what == "looks":
@@ -168,7 +175,7 @@ class World:
             if what == "ends":
                 self._end(running.pop(key), room, line, None)
                 continue
-            one.memory = int(one.job.peak * (_AT_ONCE if what == "starts" else 1.0))
+            one.memory = int(one.job.peak * (one.job.at_once if what == "starts" else 1.0))
             total = next(offer.gpu_memory for offer in self.offers if offer.node == one.places[0].node) or 0
             if sum(other.memory for other in running.values() if other.card == one.card) > total:
                 self._end(running.pop(key), room, line, Failure.OOM)
