@@ -13,6 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +28,27 @@ from tests.gpu_bench import GIB, Bench, Card, build
 from tests.gpu_bench import proof as evidence
 from tests.gpu_bench.cluster import running
 from tests.gpu_bench.picture import draw
-from tests.packing.simulated import Job, cnn, foreseen, foretold, mlp, network, offline, one_each, packed, transformer
+from tests.packing.simulated import (
+    Job,
+    cnn,
+    foreseen,
+    foretold,
+    growing,
+    mlp,
+    network,
+    offline,
+    one_each,
+    packed,
+    transformer,
+)
 
 SEEDS, SEEDS_OF_CEILINGS = 10, 3
+LATER = (0.0, 0.2)  # of a peak, at the first validation
 ERRORS = (0.02, 0.05, 0.11)  # of the logarithm of a peak
 WIDTHS = (1.0, 1.5, 2.0, 2.5)  # of a bound, in such errors
-Workload = Callable[[np.random.Generator, int], list[Job]]
+Jobs = list[Job]
+Workload = Callable[[np.random.Generator, int], Jobs]
+Shares = tuple[float, ...]
 _MEASURE = """
 import resource, time
 from sweeper import nvml
@@ -47,17 +65,24 @@ print((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 20
 def packing() -> None:
     """Of the same line with known peaks; of one that knows every trial beforehand, in any order; of a card for each.
 
-    Sweeps of recorded peaks on cards of 40 GiB, of made-up ones on 80 GiB. Medians over seeds; of the trials that ran
+    Sweeps of recorded peaks on cards of 40 GiB, of made-up ones on 80 GiB; each with peaks that come with the first
+    steps, and again with a fifth of them that comes at the first validation. Medians over seeds; of the trials that ran
     out of memory next to others, all together and the worst seed's.
     """
-    titles = {"sweep of a": 12, "cards": 5, "trials": 6, "of known peaks": 14, "least": 6, "of any order": 12}
+    titles = {"sweep of a": 12, "later": 5, "cards": 5, "trials": 6, "of known peaks": 14, "least": 6}
+    titles |= {"of any order": 12}
     titles |= {"against a card each": 19, "out of memory": 13, "most": 5, "begun anew": 10}
     print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
-    for workload in (mlp, cnn, network, transformer):
-        for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
-            cards = _cards(workload, n_cards)
-            row = _medians([_shares(cards, workload(np.random.default_rng(seed), n_trials)) for seed in range(SEEDS)])
-            print(f"{workload.__name__:>12} {n_cards:>5} {n_trials:>6} {row}", flush=True)
+    with ProcessPoolExecutor() as pool:
+        for workload, later in product((mlp, cnn, network, transformer), LATER):
+            for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
+                sweep = partial(_swept, workload, later, n_cards, n_trials)
+                row = _medians(list(pool.map(sweep, range(SEEDS))))
+                print(f"{workload.__name__:>12} {later:>5.0%} {n_cards:>5} {n_trials:>6} {row}", flush=True)
+
+
+def _swept(workload: Workload, later: float, n_cards: int, n_trials: int, seed: int) -> Shares:
+    return _shares(_cards(workload, n_cards), growing(workload(np.random.default_rng(seed), n_trials), later))
 
 
 def ceilings() -> None:
@@ -102,13 +127,13 @@ def _cards(workload: Workload, n_cards: int) -> list[Offer]:
     return [Offer("n", "n", cpus=64, gpus=n_cards, accelerator="H100", gpu_memory=size * GIB)]
 
 
-def _shares(cards: list[Offer], jobs: list[Job]) -> tuple[float, ...]:
+def _shares(cards: list[Offer], jobs: Jobs) -> Shares:
     got, known, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
     others = [one.makespan_s / got.makespan_s for one in (known, foreseen(cards, jobs), alone)]
     return (*others, got.oom / len(jobs), got.anew)
 
 
-def _medians(rows: list[tuple[float, ...]]) -> str:
+def _medians(rows: list[Shares]) -> str:
     share, any_order, gain, _, anew = np.median(rows, axis=0)
     least, out, most = min(row[0] for row in rows), np.mean([row[3] for row in rows]), max(row[3] for row in rows)
     return f"{share:>14.1%} {least:>6.1%} {any_order:>12.1%} {gain:>18.1f}x {out:>13.2%} {most:>5.1%} {anew:>10.0f}"

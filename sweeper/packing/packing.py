@@ -156,6 +156,8 @@ class Packing:
         return number in self._anew
 
     def _is_too_much(self, one: Course, holds: int) -> bool:
+        if holds <= one.peak * _TOO_MUCH:  # most do not, and it takes less to say
+            return False
         return holds > self._growth.needs(one) * _TOO_MUCH and self._is_waited_for()
 
     def _is_waited_for(self) -> bool:

@@ -111,9 +111,9 @@ def _recorded(name: str, rng: np.random.Generator, n: int) -> list[Job]:
     return found
 
 
-def growing(jobs: Sequence[Job]) -> list[Job]:
-    """The same, of whose peaks a fifth comes at their first validation."""
-    return [replace(job, at_once=0.8) for job in jobs]
+def growing(jobs: Sequence[Job], later: float) -> list[Job]:
+    """The same, of whose peaks such a part comes at their first validation."""
+    return [replace(job, at_once=1 - later) for job in jobs]
 
 
 def _value(text: str) -> int | float | str:
