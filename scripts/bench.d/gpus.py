@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -42,7 +43,7 @@ from tests.packing.simulated import (
     transformer,
 )
 
-SEEDS, SEEDS_OF_CEILINGS = 10, 3
+SEEDS, SEEDS_OF_CEILINGS = 6, 3
 LATER = (0.0, 0.2)  # of a peak, at the first validation
 ERRORS = (0.02, 0.05, 0.11)  # of the logarithm of a peak
 WIDTHS = (1.0, 1.5, 2.0, 2.5)  # of a bound, in such errors
@@ -73,7 +74,7 @@ def packing() -> None:
     titles |= {"of any order": 12}
     titles |= {"against a card each": 19, "out of memory": 13, "most": 5, "begun anew": 10}
     print(" ".join(f"{title:>{width}}" for title, width in titles.items()))
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(initializer=threadpool_limits, initargs=(1,)) as pool:
         for workload, later in product((mlp, cnn, network, transformer), LATER):
             for n_cards, n_trials in ((4, 200), (4, 400), (4, 1000), (8, 1000)):
                 sweep = partial(_swept, workload, later, n_cards, n_trials)

@@ -28,7 +28,8 @@ MARGIN = 1.002  # above what the model says: drivers give memory out in pages of
 _ANEW_S = 300.0  # as long after its beginning a trial may be made to begin again
 _TOO_LITTLE = 1.1  # times what it holds: its neighbours would run out of memory
 _TOO_MUCH = 1.5  # times what it needs: more is lost to its share than a new beginning costs, if it has as long to go
-_REFIT = 1.2  # the model is fitted anew when so many times as many trials are known
+_REFIT = 1.2  # the model is fitted anew when so many times as many trials are known,
+_RELEARN = 1.7  # or so many times as many have ended, which tell how much others will grow
 _ANOTHER = 1.01  # times what one run of a trial needs: what another run of it may
 _TOO_LARGE = 1.2  # how many cards a trial is thought to need that ran out of memory alone
 
@@ -112,8 +113,10 @@ class Packing:
         """Of all that is known; those that have ended tell anew how much others will grow."""
         from sweeper.packing.memory import MemoryModel
 
-        now = len(self._peaks) + len(shown), len(self._peaks)
-        if self._model is None or any(n > before * _REFIT for n, before in zip(now, self._fitted, strict=True)):
+        known, ended = now = len(self._peaks) + len(shown), len(self._peaks)
+        before, ended_before = self._fitted
+        has_learnt = self._growth.is_known and ended > ended_before * _RELEARN
+        if self._model is None or known > before * _REFIT or has_learnt:
             params = self._params + [one.params for one in shown.values()]
             self._model = MemoryModel(params, self._peaks + self._needs(shown))
             self._fitted = now
