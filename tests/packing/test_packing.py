@@ -21,7 +21,6 @@ from tests.packing.simulated import (
     cnn,
     growing,
     mlp,
-    network,
     offline,
     one_each,
     packed,
@@ -261,20 +260,19 @@ def test_short_sweeps_of_what_is_hard_to_foretell_rarely_run_out_of_memory() -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("workload", "size", "mostly", "least"),
+    ("workload", "size", "seeds", "mostly"),
     [
-        pytest.param(mlp, 40, 0.95, 0.94, id="recorded, at once"),
-        pytest.param(lambda rng, n: growing(mlp(rng, n), 0.2), 40, 0.95, 0.95, id="recorded"),
-        pytest.param(lambda rng, n: growing(network(rng, n), 0.2), 80, 0.95, 0.93, id="a network"),
-        pytest.param(transformer, 80, 0.93, 0.92, id="a transformer, at once"),
+        pytest.param(mlp, 40, 1, 0.95, id="recorded, at once"),
+        pytest.param(lambda rng, n: growing(mlp(rng, n), 0.2), 40, 1, 0.95, id="recorded"),
+        pytest.param(transformer, 80, 3, 0.94, id="made up"),  # a few hundredths off where another trial ends first
     ],
 )
 def test_sweeps_reach_most_of_what_known_peaks_would_allow_and_rarely_run_out_of_memory(
-    workload: Callable[[np.random.Generator, int], list[Job]], size: int, mostly: float, least: float
+    workload: Callable[[np.random.Generator, int], list[Job]], size: int, seeds: int, mostly: float
 ) -> None:
     cards = [Offer("n", "n", cpus=64, gpus=4, accelerator="H100", gpu_memory=size * GIB)]
     shares = []
-    for seed in range(3):  # where another trial ends first, a sweep may be a few hundredths off
+    for seed in range(seeds):
         jobs = workload(np.random.default_rng(seed), 1000)
         got, best, alone = packed(cards, jobs), offline(cards, jobs), one_each(cards, jobs)
         assert got.infeasible == 0
@@ -282,4 +280,4 @@ def test_sweeps_reach_most_of_what_known_peaks_would_allow_and_rarely_run_out_of
         assert alone.makespan_s / got.makespan_s >= 3
         shares.append(best.makespan_s / got.makespan_s)
     assert np.median(shares) >= mostly
-    assert min(shares) >= least
+    assert min(shares) >= mostly - 0.01
