@@ -22,7 +22,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.conf import HydraConf
 from omegaconf import OmegaConf
 
-from sweeper.config.recipe import Recipe
+from sweeper.config.recipe import Job, Recipe
 from sweeper.run import job
 from sweeper.run.app import LoadedApp
 from sweeper.run.execute import execute
@@ -66,9 +66,7 @@ def rehearse_birth() -> None:
 
 
 def _ended(spec: TrialSpec, app: LoadedApp) -> Ended:
-    template = job.Template.of(spec.base)
-    template.log.foresee()
-    return execute(spec, app, lambda _: None, lambda _: False, template)
+    return execute(spec, app, lambda _: None, lambda _: False, job.Template.of(spec.base).foreseen())
 
 
 def _spec(folder: str, base: bytes) -> TrialSpec:
@@ -81,7 +79,7 @@ def _spec(folder: str, base: bytes) -> TrialSpec:
         overrides=(),
         config={},
         base=base,
-        payload=pickle.dumps(Recipe()),
+        payload=pickle.dumps(Recipe({"lr": 0.2}, job=Job(0, "0", ("lr=0.2",), "lr=0.2", {}))),
         folder=f"{folder}/run",
         seed=None,
         artifacts=f"{folder}/artifacts",

@@ -143,8 +143,7 @@ class _Zygote:
             return
         template = None
         with contextlib.suppress(Exception):  # a trial that has it finds out as well, and says why it cannot run
-            template = job.Template.of(said)
-            template.log.foresee()
+            template = job.Template.of(said).foreseen()
         latest = next(reversed(self._bases), 0) + 1
         self._bases[latest] = said, template
         if self._bases.pop(latest - MOST_BASES, None) is None:  # else there would be more and more that stays

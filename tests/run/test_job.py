@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hydra._internal.callbacks import Callbacks
-from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.recipe import Recipe
@@ -26,72 +23,6 @@ def _logging_as_before() -> Iterator[None]:
     """The job opens a log file; a process of its own would end with it."""
     with restored():
         yield
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "'a: b'",
-        "'---'",
-        r"'--- |\n---\n...\n\n'",
-        "'Größe'",
-        "'1'",
-        "''",
-        "null",
-        "[]",
-        "{}",
-        "'a\n    id: 7\n\n  job: b'",
-    ],
-)
-def test_the_files_are_texts_that_omegaconf_writes(tmp_path: Path, name: str) -> None:
-    spec = spec_for(tmp_path, {"x": 3.0, "name": name})
-    recipe: Recipe = pickle.loads(spec.payload)
-    template = job.Template.of(spec.base)
-    given: list[DictConfig] = []
-
-    job.run(given.append, recipe, template, Path(spec.folder), Callbacks())
-
-    folder = Path(spec.folder) / ".hydra"
-    hydra = OmegaConf.create({"hydra": template.config.hydra})
-    assert (folder / "hydra.yaml").read_text() == OmegaConf.to_yaml(hydra)
-    assert (folder / "config.yaml").read_text() == OmegaConf.to_yaml(given[0])
-    assert (folder / "overrides.yaml").read_text() == OmegaConf.to_yaml(template.config.hydra.overrides.task)
-
-
-class Kind(Enum):
-    FAST = 1
-
-
-@dataclass
-class Declared:
-    kind: Kind = Kind.FAST
-    sizes: list[int] = field(default_factory=lambda: [1, 2])
-    missing: int = MISSING
-    inner: dict[Kind, Any] | None = None
-    place: Path = Path("a/b")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"a": {"b": [1, 2.5, None, True, "x", {"c": "${a}"}], "d": "???", "e": None}, 3: b"bytes"},
-        {
-            "inner": DictConfig("${other}"),
-            "list": ListConfig("${others}"),
-            "none": DictConfig(None),
-            "miss": DictConfig("???"),
-        },
-        {
-            "declared": Declared(),
-            "again": Declared(inner={Kind.FAST: {"x": Kind.FAST}}),
-            "kinds": {Kind.FAST: [Kind.FAST]},
-        },
-        {},
-    ],
-)
-def test_plain_is_what_omegaconf_has_for_containers(content: dict[Any, Any]) -> None:
-    config = OmegaConf.create(content)
-    assert job.plain(config) == OmegaConf.to_container(config, resolve=False, enum_to_str=True)
 
 
 @pytest.mark.parametrize(
