@@ -3,8 +3,12 @@ process that is forked, for each trial.
 
 The app is studies/digits with a task that returns at once, so that all the time is ours: its imports, its config, its
 space and its code snapshot are the real ones. Nothing is counted before the zygote is ready, nor what a slot does
-itself. Beside it stands what a fork that does nothing costs of a process with the same imports, and what as many files
-cost as a trial makes.
+itself.
+
+A trial is to take 15 ms, on a machine where a fresh interpreter that imports nothing took 9.24 (median). Machines
+differ by more than two, and one from hour to hour by a third: so such interpreters are started between the rounds, and
+what can be compared is how many of them a trial takes. Beside it stands what a fork that does nothing costs of a
+process with the same imports, and what as many files cost as a trial makes.
 
 That is the disk's part: on ext4 it is several times as large for five minutes after many files were deleted, as by this
 bench itself (one by one the kernel passes over inodes that were in use a moment ago, `recently_deleted`).
@@ -20,6 +24,7 @@ import inspect
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -46,7 +51,8 @@ from sweeper.study import Asked
 from sweeper.trial import Ended, TrialSpec
 
 DIGITS = Path(__file__).parents[2] / "studies" / "digits"
-TO_REACH_MS = 15.0
+TO_REACH_MS, INTERPRETER_MS = 15.0, 9.24  # a trial, and `python -S -c pass` where that was set
+INTERPRETER = os.path.realpath(sys.executable)  # none of a virtual environment, which has more to find out
 _TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
 
@@ -115,21 +121,24 @@ async def measured(host: Host, trials: Iterator[TrialSpec], rounds: int, size: i
     assert host.unforkable is None, host.unforkable
     assert host._process is not None
     await _run(host, trials, 20)  # bases are made from the second use on
-    sums = []
+    sums, ratios = list[float](), list[float]()
     for _ in range(rounds):
+        fresh = fresh_interpreter()
         began, slot = Cost.of(host._process.pid), time.process_time()
         await _run(host, trials, size)
         ended, slot = Cost.of(host._process.pid), time.process_time() - slot
         parents, child = (ended.parents_ms - began.parents_ms) / size, (ended.children_ms - began.children_ms) / size
         sums.append(parents + child)
+        ratios.append(sums[-1] / statistics.mean((fresh, fresh_interpreter())))
         print(
             f"supervisor and zygote {parents:5.2f} ms   child {child:5.2f} ms   sum {sums[-1]:5.2f} ms   "
-            f"{(ended.pages - began.pages) / size:5.0f} pages   (driver and slot {slot / size * 1000:5.2f} ms)",
+            f"{(ended.pages - began.pages) / size:5.0f} pages   {ratios[-1]:4.2f} interpreters   "
+            f"(driver and slot {slot / size * 1000:5.2f} ms)",
             flush=True,
         )
-    median, least = statistics.median(sums), min(sums)
-    print(f"median {median:5.2f} ms of CPU a trial   least {least:5.2f}   (to reach: {TO_REACH_MS:.0f})", end="   ")
-    print(f"Python {platform.python_version()}")
+    print(f"median {statistics.median(sums):5.2f} ms of CPU a trial (to reach: {TO_REACH_MS:.0f})", end="   ")
+    print(f"{statistics.median(ratios):4.2f} fresh interpreters", end=" ")
+    print(f"(to reach: {TO_REACH_MS / INTERPRETER_MS:4.2f})   Python {platform.python_version()}")
 
 
 async def _run(host: Host, trials: Iterator[TrialSpec], count: int) -> None:
@@ -137,6 +146,14 @@ async def _run(host: Host, trials: Iterator[TrialSpec], count: int) -> None:
         async for events in host.run(next(trials)):
             last = events[-1]
         assert isinstance(last, Ended) and last.state == TrialState.COMPLETE, last
+
+
+def fresh_interpreter(rounds: int = 20) -> float:
+    """Milliseconds of CPU that an interpreter takes which imports nothing that it need not."""
+    began = sum(os.times()[2:4])
+    for _ in range(rounds):
+        subprocess.run([INTERPRETER, "-S", "-c", "pass"], check=True)
+    return (sum(os.times()[2:4]) - began) * 1000 / rounds
 
 
 def bare_fork(rounds: int = 200) -> float:
