@@ -66,9 +66,11 @@ def save(folder: Path, texts: Texts, config: DictConfig, whole: DictConfig, valu
     folder.mkdir(parents=True, exist_ok=True)
     own = {key: {name: plain(part(whole, "hydra", key, name)) for name in names} for key, names in OF_EACH.items()}
     overrides = own["overrides"]["task"]
-    config_yaml = _with_values(texts, values)
-    overrides_yaml, lines = _list(overrides, ""), _own_lines(own)
-    if config_yaml is None or overrides_yaml is None or lines is None:
+    try:
+        config_yaml = _with_values(texts, values)
+        overrides_yaml = _list(overrides, "")
+        lines = {(key, name): _line(name, value) for key, found in own.items() for name, value in found.items()}
+    except _TakesYaml:
         config_yaml, overrides_yaml, own_yaml = _yaml([plain(config), overrides, {"hydra": own}])
         lines = {keys: found[0] for keys, found in _found(own_yaml) if keys in _OWN}
     hydra_yaml = "".join(piece if isinstance(piece, str) else lines[piece] for piece in texts.hydra)
@@ -86,61 +88,43 @@ def plain(node: Node) -> Any:
     return value.name if isinstance(value, Enum) else value
 
 
-def _with_values(texts: Texts, values: Values | None) -> str | None:
-    """config.yaml with a trial's own values; None where that takes YAML."""
+class _TakesYaml(Exception):
+    """A value is not written in one plain way, or nobody knows where."""
+
+
+def _with_values(texts: Texts, values: Values | None) -> str:
+    """config.yaml with a trial's own values."""
     if values is None or texts.places is None or not values.keys() <= texts.places.keys():
-        return None
+        raise _TakesYaml
     pieces, done = list[str](), 0
     for key in sorted(values, key=texts.places.__getitem__):
         start, end = texts.places[key]
-        word = _word(values[key])
-        if word is None:
-            return None
-        pieces += texts.config[done:start], word
+        pieces += texts.config[done:start], _word(values[key])
         done = end
     return "".join(pieces) + texts.config[done:]
 
 
-def _own_lines(own: Mapping[str, Mapping[str, object]]) -> dict[_Keys, str] | None:
-    """What of hydra.yaml is a trial's own; None where that takes YAML."""
-    lines: dict[_Keys, str] = {}
-    for key, values in own.items():
-        for name, value in values.items():
-            text = _entry(value)
-            if text is None:
-                return None
-            lines[key, name] = f"    {name}:{text}"
-    return lines
-
-
-def _entry(value: object) -> str | None:
-    """What follows a key in the second level; None where that takes YAML."""
-    if value == {}:
-        return " {}\n"
+def _line(name: str, value: object) -> str:
+    """An entry of a node in the `hydra` node, with all its lines."""
     if isinstance(value, list):
-        text = _list(value, "    ")
-        return text if text is None else f"\n{text}" if value else f" {text}"
-    word = _word(value)
-    return None if word is None else f" {word}\n"
+        return f"    {name}:\n{_list(value, '    ')}" if value else f"    {name}: []\n"
+    return f"    {name}: {{}}\n" if value == {} else f"    {name}: {_word(value)}\n"
 
 
-def _list(values: Sequence[object], indent: str) -> str | None:
-    words = [_word(value) for value in values]
-    if None in words:
-        return None
-    return "".join([f"{indent}- {word}\n" for word in words]) or "[]\n"
+def _list(values: Sequence[object], indent: str) -> str:
+    return "".join([f"{indent}- {_word(value)}\n" for value in values]) or "[]\n"
 
 
-def _word(value: object) -> str | None:
-    """How a value is written where it is one word; None where it may not be."""
+def _word(value: object) -> str:
+    """How a value is written where it is one word."""
     if type(value) is str:
         value = masked_text(value)
         if not _ONE_WORD.fullmatch(value):
-            return None
+            raise _TakesYaml
         if "=" in value or "/" in value:
-            return value  # as nothing but text is written
+            return value  # nothing but text is written so
     elif type(value) not in (int, float, bool, NoneType):
-        return None
+        raise _TakesYaml
     node = _dumper.represent_data(value)
     is_told = node.style is None and _dumper.resolve(yaml.ScalarNode, node.value, (True, False)) == node.tag
     return str(node.value) if is_told else f"'{node.value}'"
