@@ -38,6 +38,7 @@ def detach(prepared: Prepared) -> None:
             "--detach needs a cluster that goes on without you: give hydra/sweeper/ray=cluster, or "
             "hydra.sweeper.ray.address=HOST:PORT (docs/cluster.md)"
         )
+    from sweeper.launch.answer import answer
     from sweeper.launch.cluster import running_cluster
     from sweeper.launch.keeper import sent
 
@@ -48,7 +49,7 @@ def detach(prepared: Prepared) -> None:
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                report: Report = ray.get(keeper.report.remote(), timeout=_PATIENCE_S)
+                report: Report = answer(keeper.report.remote(), _PATIENCE_S)
             except ray.exceptions.RayError as error:
                 raise LaunchError(f"the cluster cannot run the driver: {' '.join(str(error).split())}") from error
             if _is_at_work(prepared) or report.status == 0:

@@ -107,7 +107,7 @@ def main() -> int:
             count = wreak(world, asked.seed, asked.minutes)
             violations = reckon(world, rest(world))
             if any(violations.values()):
-                print((world.folder / "driver.log").read_text()[-6000:])
+                print(world.log.read_text()[-6000:])
         said = {"seed": asked.seed, "storage": world.said_storage, "faults": count, "launches": world.launches}
         print(json.dumps(said | {"trials": world.n_trials, "violations": violations}))
     return int(any(violations.values()))

@@ -24,6 +24,7 @@ from sweeper.run.process import MARKER
 from tests.record.conftest import PostgresServer, new_server
 
 _LONGEST_END_S = 60.0  # on a machine that has more to do; 5 s are meant, and what it took is printed
+_SHOWN = 12_000  # characters of what a driver said that did not end, where its threads were included
 APP = Path(__file__).with_name("app.py")
 
 
@@ -49,6 +50,11 @@ class World:
         return self.folder / "acknowledged"
 
     @property
+    def log(self) -> Path:
+        """What the drivers have said."""
+        return self.folder / "driver.log"
+
+    @property
     def said_storage(self) -> str:
         """The storage without a password."""
         return make_url(self.storage).render_as_string()
@@ -70,8 +76,9 @@ class World:
         environment = os.environ | {
             "SWEEPER_STORAGE": self.storage,
             "SWEEPER_ARTIFACTS": str((self.disk or self.folder) / "artifacts"),
+            "PYTHONFAULTHANDLER": "1",  # SIGABRT says where its threads are
         }
-        with (self.folder / "driver.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.driver = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
 
     def wait_for_a_point(self) -> None:
@@ -152,8 +159,9 @@ def _end_the_driver(world: World, chance: random.Random) -> str:
         status: object = world.driver.wait(timeout=_LONGEST_END_S)
     except subprocess.TimeoutExpired:
         world.unended += 1
-        world.driver.kill()
-        status = f"none, and killed, it was {world.driver.wait()}"
+        world.driver.send_signal(signal.SIGABRT)
+        status = f"none, and aborted, it was {world.driver.wait()}"
+        print(world.log.read_text()[-_SHOWN:], flush=True)
     return f"SIGTERM to the driver: status {status} after {time.monotonic() - began:.1f} s"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import os
 import socket
@@ -55,15 +56,16 @@ def of_cluster() -> dict[str, Look]:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         )
         .remote()
+        .future()  # `ray.wait` hears no signals
         for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     }
-    ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=_NODES_S) if asked else ([], [])
+    ready, _ = concurrent.futures.wait(asked.values(), timeout=_NODES_S)
     found = {}
     for node, answer in asked.items():
         with contextlib.suppress(ray.exceptions.RayError):
             if answer in ready:
-                found[node] = ray.get(answer)
+                found[node] = answer.result()
     return found
 
 

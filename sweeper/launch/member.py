@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from sweeper.launch.answer import answer
 from sweeper.launch.queue import queue
 from sweeper.share.claim import Claim, Grant
 
@@ -58,7 +59,7 @@ class Member:
 
         if self._queue is not None:
             with contextlib.suppress(ray.exceptions.RayError, ValueError):
-                if not ray.get(self._queue.leave.remote(sweep), timeout=_ANSWER_S):
+                if not answer(self._queue.leave.remote(sweep), _ANSWER_S):
                     ray.kill(self._queue)
 
     async def _attend(self) -> None:

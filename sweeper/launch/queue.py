@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.launch.answer import answer
 from sweeper.launch.node import offers
 from sweeper.launch.slot import NAMESPACE
 from sweeper.share.book import Book
@@ -176,7 +177,7 @@ def standings() -> list[Standing]:
 
     try:
         actor = ray.get_actor(NAME, NAMESPACE)
-        found: list[Standing] = ray.get(actor.look.remote(), timeout=_PATIENCE_S)
+        found: list[Standing] = answer(actor.look.remote(), _PATIENCE_S)
     except (ValueError, ray.exceptions.RayError):
         return []
     return found

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from sweeper.errors import LaunchError
 from sweeper.launch import MANY, Slot, T, inventory
+from sweeper.launch.answer import answer
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
 from sweeper.launch.naming import named, names_of, sweep_of
@@ -153,11 +154,11 @@ class RayLauncher:
         for name in names:
             with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it is gone by now, or does not answer
                 actor = ray.get_actor(name, NAMESPACE)
-                held: Any = ray.get(actor.holds.remote(), timeout=_PATIENCE_S)
+                held: Any = answer(actor.holds.remote(), _PATIENCE_S)
                 if held is None:
                     ray.kill(actor)
                 else:
-                    arrived: Any = ray.get(actor.ready.remote(), timeout=_PATIENCE_S)
+                    arrived: Any = answer(actor.ready.remote(), _PATIENCE_S)
                     slot = RaySlot(replace(self._placement, node=arrived.node), actor, held, arrived)
                     found.append((self._shared.adopted(slot, held.resources or self._needs[0]), held))
         return found
