@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import hydra
+import tasks
 from omegaconf import DictConfig
 
 import sweeper
@@ -40,4 +41,5 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    tasks.shown_when_asked()
     main()

@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 import psycopg
+import tasks
 from sqlalchemy import make_url
 
 from sweeper.run.process import MARKER
@@ -159,6 +160,8 @@ def _end_the_driver(world: World, chance: random.Random) -> str:
         status: object = world.driver.wait(timeout=_LONGEST_END_S)
     except subprocess.TimeoutExpired:
         world.unended += 1
+        world.driver.send_signal(tasks.SIGNAL)
+        time.sleep(2)  # it may be past saying anything
         world.driver.send_signal(signal.SIGABRT)
         status = f"none, and aborted, it was {world.driver.wait()}"
         print(world.log.read_text()[-_SHOWN:], flush=True)
