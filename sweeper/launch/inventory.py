@@ -56,7 +56,7 @@ def of_cluster() -> dict[str, Look]:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         )
         .remote()
-        .future()  # `ray.wait` hears no signals
+        .future()  # `ray.wait` may hear a signal no better than `ray.get` (`launch/answer`)
         for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     }
