@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sweeper.errors import LaunchError
@@ -20,7 +20,7 @@ from sweeper.launch.travel import Ground, Travel
 from sweeper.provenance.store import open_store
 from sweeper.run.app import App
 from sweeper.run.host import Host
-from sweeper.run.journal import JournalReader, journal_path
+from sweeper.run.journal import JournalReader, journal_path, so_far
 from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec, behind, lines_of
 
 GRACE_S = 3.0  # between SIGTERM and SIGKILL, where a driver ends a trial for good
@@ -97,7 +97,7 @@ class SlotActor:
             return await self.hear(0, patience_s)
         self._spec, self._events, self._first = replace(spec, base=b"", payload=b""), [], 0
         self._grown = asyncio.Event()
-        self._work = asyncio.create_task(self._listen(self._host.run(self._here(spec))))
+        self._work = asyncio.create_task(self._listen(self._here(spec)))
         return await self.hear(0, patience_s)
 
     async def hear(self, heard: int, patience_s: float) -> tuple[Event, ...]:
@@ -106,7 +106,8 @@ class SlotActor:
         self._forget(heard)
         if heard == self._first + lines_of(self._events):
             try:
-                await asyncio.wait_for(self._grown.wait(), patience_s)
+                async with asyncio.timeout(patience_s):
+                    await self._grown.wait()
             except TimeoutError:
                 return ()
         self._grown.clear()
@@ -133,11 +134,12 @@ class SlotActor:
     async def answer(self, step: int, prune: bool) -> None:
         self._host.answer(step, prune)
 
-    async def stop(self, failure: Failure, error: str) -> None:
+    async def stop(self, run: str, failure: Failure, error: str) -> None:
+        """End the trial of this run; of any other, nothing is ended."""
         grace_s = GRACE_S
         if failure == Failure.PREEMPTED and self._spec is not None:  # it may take its time for a checkpoint
             grace_s = self._spec.limits.grace_s
-        self._host.stop(failure, error, grace_s)
+        self._host.stop(run, failure, error, grace_s)
 
     async def beat(self) -> None:
         """Some driver lives."""
@@ -153,13 +155,22 @@ class SlotActor:
     def _is_busy(self) -> bool:
         return self._work is not None and not self._work.done()
 
-    async def _listen(self, batches: AsyncIterator[tuple[Event, ...]]) -> None:
-        async for events in batches:
-            self._events += events
-            if lines_of(self._events) > _MOST_KEPT and not isinstance(events[-1], Ended):
-                self._first += lines_of(self._events)
-                self._events = []
-            self._grown.set()
+    async def _listen(self, spec: TrialSpec) -> None:
+        """Gather what the trial says. Whatever breaks, its end is heard: nobody else knows that nothing more comes."""
+        try:
+            async for events in self._host.run(spec):
+                self._gather(events)
+        except Exception as error:
+            self._host.close()
+            heard = self._first + lines_of(self._events)
+            self._gather(so_far(spec.folder, spec.run, heard, Failure.LOST, f"its slot broke: {error}"))
+
+    def _gather(self, events: Sequence[Event]) -> None:
+        self._events += events
+        if lines_of(self._events) > _MOST_KEPT and not isinstance(events[-1], Ended):
+            self._first += lines_of(self._events)
+            self._events = []
+        self._grown.set()
 
     def _forget(self, heard: int) -> None:
         if heard > self._first:

@@ -45,12 +45,17 @@ class Courier:
     async def _fetch(self, sha256: str, alias: str | None) -> None:
         """Raises ArtifactError, and Ray's errors or TimeoutError where the node is gone."""
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as content:
-            while piece := await asyncio.wait_for(_result(self.actor, sha256, content.tell()), self.patience_s):
+            while piece := await self._piece(sha256, content.tell()):
                 content.write(piece)
             blob = await asyncio.to_thread(self._keep, cast("BinaryIO", content), alias)
         if blob.sha256 != sha256:
             raise ArtifactError(f"it came from its node as {blob.sha256} instead of {sha256}")
         self.actor.file_taken.remote(sha256)
+
+    async def _piece(self, sha256: str, offset: int) -> bytes:
+        async with asyncio.timeout(self.patience_s):
+            piece: bytes = await self.actor.piece.remote(sha256, offset)
+        return piece
 
     def _keep(self, content: BinaryIO, alias: str | None) -> Blob:
         store = open_store(self.store)
@@ -64,8 +69,3 @@ def _without_its_file(event: Saved | Used, why: str) -> Event:
     if isinstance(event, Used):
         return replace(event, error=why)
     return replace(event, sha256=None, shown_as=None, error=why)
-
-
-async def _result(actor: Any, sha256: str, offset: int) -> bytes:
-    piece: bytes = await actor.piece.remote(sha256, offset)
-    return piece

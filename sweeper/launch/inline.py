@@ -144,7 +144,8 @@ class InlineSlot:
         while True:
             left_s = patience.until() - time.monotonic()
             try:
-                event = await asyncio.wait_for(events.get(), None if left_s == math.inf else max(0.0, left_s))
+                async with asyncio.timeout(None if left_s == math.inf else max(0.0, left_s)):
+                    event = await events.get()
             except TimeoutError:
                 if (reason := patience.lost(time.monotonic())) is not None:
                     patience.end()

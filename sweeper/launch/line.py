@@ -8,8 +8,7 @@ what has ended since. What a trial needs is asked anew each time, for more may b
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sweeper.launch.room import Offer, Place, Room
@@ -91,21 +90,12 @@ class Line:
         self.room.give(places)
         self._move_up()
 
-    @contextlib.asynccontextmanager
-    async def kept_up(self, every_s: float, beside: Callable[[], None]) -> AsyncIterator[None]:
-        """Look at the nodes meanwhile, and do something else each time."""
-
-        async def look() -> None:
-            while True:
-                await asyncio.sleep(every_s)
-                self.see()
-                beside()
-
-        task = asyncio.create_task(look())
-        try:
-            yield
-        finally:
-            task.cancel()
+    async def keep_up(self, every_s: float, beside: Callable[[], None]) -> None:
+        """Look at the nodes for ever, and do something else each time."""
+        while True:
+            await asyncio.sleep(every_s)
+            self.see()
+            beside()
 
     def _may_ask(self) -> bool:
         if self._turns:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from sweeper.launch.answer import answer
@@ -42,17 +42,6 @@ class Member:
         """Report at once: something was given back, or is lacking."""
         self._news.set()
 
-    @contextlib.asynccontextmanager
-    async def attending(self) -> AsyncIterator[None]:
-        """Be one meanwhile."""
-        task = asyncio.create_task(self._attend())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
     def leave(self, sweep: str) -> None:
         """The sweep is over. The last one takes the queue along."""
         import ray
@@ -62,7 +51,8 @@ class Member:
                 if not answer(self._queue.leave.remote(sweep), _ANSWER_S):
                     ray.kill(self._queue)
 
-    async def _attend(self) -> None:
+    async def attend(self) -> None:
+        """Be one, for ever."""
         from ray.exceptions import RayError
 
         self._trusted_until = time.monotonic() + _FIRST_S

@@ -81,7 +81,8 @@ class QueueActor:
             if known is None or _differs(granted, known) or left_s <= 0:
                 return granted
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._settled.wait()
         return Grant()
 
     async def leave(self, sweep: str) -> int:

@@ -28,6 +28,7 @@ from typing import Any, Self
 from sweeper.errors import LaunchError
 from sweeper.launch import MANY, Slot, T, inventory
 from sweeper.launch.answer import answer
+from sweeper.launch.beside import as_long_as, beside
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
 from sweeper.launch.naming import named, names_of, sweep_of
@@ -199,12 +200,14 @@ class RayLauncher:
             nonlocal count
             count -= 1
 
-        async with line.kept_up(_LOOK_EVERY_S, self._berths.beat):
+        async def turn() -> None:
+            while self._n_jobs is not None and count >= self._n_jobs:
+                await asyncio.sleep(_LOOK_EVERY_S)
+            await line.turn_of_a_further_slot()
+
+        async with beside(line.keep_up(_LOOK_EVERY_S, self._berths.beat)) as looking:
             while True:
-                if self._n_jobs is not None and count >= self._n_jobs:
-                    await asyncio.sleep(_LOOK_EVERY_S)
-                    continue
-                await line.turn_of_a_further_slot()
+                await as_long_as((looking,), turn())
                 count += 1
                 yield RovingSlot(self._berths, release)
 
@@ -219,7 +222,8 @@ class RayLauncher:
                     self._slots.append(slot)
                     waiting.add(asyncio.create_task(_when_ready(slot, ready)))
                 try:
-                    found = await asyncio.wait_for(ready.get(), _LOOK_EVERY_S)
+                    async with asyncio.timeout(_LOOK_EVERY_S):
+                        found = await ready.get()
                 except TimeoutError:
                     for slot in self._slots:
                         slot.beat()

@@ -71,11 +71,13 @@ class Berths:
         """Wait until it has imported the app.
 
         Where that takes long, all that are idle on its node give way: Ray may have put them on other cards than is
-        thought here, and has it wait for a whole one.
+        thought here, and has it wait for a whole one. Raises NodeGone where its node is there no more.
         """
         starting = asyncio.ensure_future(berth.slot.started())
         try:
             while not (await asyncio.wait({starting}, timeout=_LONG_S))[0]:
+                if berth.place.node not in self.line.room.offers:
+                    raise NodeGone(f"{berth.place.node} went before Ray said what became of the actor")
                 for idle in [one for one in self._idle if one.place.node == berth.place.node]:
                     self._idle.remove(idle)
                     self.drop(idle)
@@ -238,6 +240,10 @@ class RovingSlot:
             return
         finally:
             self._boarding = None
+        if self._stop is not None:  # that came in the very moment
+            self._disband(party, is_kept=True)
+            yield (_stopped(spec, *self._stop),)
+            return
         is_kept = False
         try:
             runner = self._runner = party.runner()

@@ -102,10 +102,10 @@ class SettledSlot(RovingSlot):
         try:
             await asyncio.wait({settling})
         finally:
-            settling.cancel()
+            is_settled = not settling.cancel() and not settling.cancelled()
             self._settling, self._places = None, ()
-        if not settling.cancelled():
-            self._party = settling.result()
+            if is_settled:  # be it in the very moment when the wait for it was cancelled
+                self._party = settling.result()
 
     async def _is_free(self, party: Party) -> bool:
         """Whether its actors can take a trial; where their node has gone, the room is given up."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 
+from sweeper.launch.beside import as_long_as, beside
 from sweeper.launch.line import Line, OpenLine
 from sweeper.launch.member import Member
 from sweeper.launch.room import Offer
@@ -75,17 +76,16 @@ class Shared:
         """One more whenever all that there are have found room."""
         self._further = further
         self._line.see()
-        async with self._member.attending(), self._line.kept_up(_LOOK_EVERY_S, self._berths.beat):
+        keeping_up = self._line.keep_up(_LOOK_EVERY_S, self._berths.beat)
+        async with beside(self._member.attend()) as attending, beside(keeping_up) as looking:
             while True:
-                limit = self._limit()
-                if limit is not None and len(self._slots) >= limit:
-                    await asyncio.sleep(_LOOK_EVERY_S)
-                    continue
-                slot = await self._one_more()
+                slot = await as_long_as((attending, looking), self._one_more())
                 self._slots.add(slot)
                 yield slot
 
     async def _one_more(self) -> RovingSlot:
+        while (limit := self._limit()) is not None and len(self._slots) >= limit:
+            await asyncio.sleep(_LOOK_EVERY_S)
         if self._need is not None and isinstance(self._line, OpenLine):
             reserved = await self._line.further(self._need)
             return SettledSlot(self._berths, self._releasing, self._need, self._settled, reserved)

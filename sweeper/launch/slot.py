@@ -98,6 +98,7 @@ class RaySlot:
         self._obstacle: str | None = None  # why it takes no trial
         self.is_closed = False
         self._held = held  # the trial that it ran already when it was found
+        self._latest = ""  # run
 
     @property
     def has_started(self) -> bool:
@@ -181,6 +182,7 @@ class RaySlot:
 
         The trial that the slot held when it was found goes on, and is heard from its first event on.
         """
+        self._latest = spec.run
         if self._held is not None and self._held.run == spec.run:
             async for events in self._follow(spec, self._actor.hear.remote(0, self._placement.beat_s)):
                 yield events
@@ -199,7 +201,8 @@ class RaySlot:
             if self._arrived is None:  # it was found at work
                 self._arrived = await self._actor.ready.remote()
             while True:
-                events: tuple[Event, ...] = await asyncio.wait_for(_result(call), self._placement.lease_s)
+                async with asyncio.timeout(self._placement.lease_s):
+                    events: tuple[Event, ...] = await call
                 heard += lines_of(events)
                 if events:
                     yield await self._with_files(events)
@@ -236,7 +239,7 @@ class RaySlot:
         self._actor.answer.remote(step, prune)
 
     async def stop(self, failure: Failure, error: str) -> None:
-        self._actor.stop.remote(failure, error)
+        self._actor.stop.remote(self._latest, failure, error)
 
     async def close(self) -> None:
         self.kill()
@@ -266,11 +269,6 @@ class RaySlot:
         if not self.is_closed:  # whoever hears the old one still is told that it is gone
             self._actor = self._placement.actor()
         self._arrived = None
-
-
-async def _result(call: Any) -> tuple[Event, ...]:
-    events: tuple[Event, ...] = await call
-    return events
 
 
 def _reason(error: BaseException, lease_s: float) -> str:

@@ -68,7 +68,7 @@ class Forks:
             (length,) = NUMBER.unpack(self._received(NUMBER.size))
             message: Ready = pickle.loads(self._received(length))
         except EOFError:
-            return Ready(error=f"the process that imports it {self._how_it_ended()}")
+            return self._ended()
         return message
 
     def prepare(self) -> None:
@@ -100,10 +100,11 @@ class Forks:
             said = event.environment.encode()
             self._order(HEARD, len(said), said)
 
-    def _how_it_ended(self) -> str:
+    def _ended(self) -> Ready:
         (zygote,) = self.lasting
         code = os.waitstatus_to_exitcode(os.waitpid(zygote, 0)[1])
-        return f"died of signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}"
+        how = f"died of signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with status {code}"
+        return Ready(error=f"the process that imports it {how}", is_killed=code == -signal.SIGKILL)
 
     def _number_of(self, base: bytes) -> int:
         """By what the zygote knows a base; 0 where it does not.

@@ -20,6 +20,8 @@ from sweeper.run.message import Answer, Heard, Ready, Stop
 from sweeper.run.process import MARKER, kill_leftovers, kill_marked, marker
 from sweeper.trial import Ended, Event, Failure, Isolation, TrialSpec, lines_of
 
+_MOST_STARTS = 3  # of a supervisor, where it is killed before it is ready
+
 
 class Host:
     """Runs trials one after the other, each in a process of its own."""
@@ -29,26 +31,37 @@ class Host:
         self._environment = dict(environment)
         self._isolation = isolation
         self._mark = marker()
+        self._starting = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._supervisor: Connection | None = None
-        self._early_stop: Stop | None = None  # one that came before the trial was on its way
-        self._is_underway = False
+        self._early_stop: tuple[str, Stop] | None = None  # one that came before its run was on its way
+        self._underway = ""  # the run whose trial is
         self.unforkable: str | None = None  # why trials are spawned though they were to be forked
         kill_leftovers()
 
     async def ready(self) -> None:
         """Have the app imported. Raises LaunchError with the app's own traceback where it cannot be."""
-        if self._supervisor is not None:
-            return
-        message = await self._started()
-        if message.unforkable is not None:
-            self.close()
-            self.unforkable = message.unforkable
-            self._isolation = Isolation.SPAWN
+        async with self._starting:  # who asks meanwhile waits as well
+            if self._supervisor is not None:
+                return
+            message = await self._survived()
+            if message.unforkable is not None:
+                self.close()
+                self.unforkable = message.unforkable
+                self._isolation = Isolation.SPAWN
+                message = await self._survived()
+            if message.error is not None:
+                self.close()
+                raise LaunchError(f"the app cannot be imported in a fresh process:\n{message.error}")
+
+    async def _survived(self) -> Ready:
+        """Start a supervisor; again where it is killed meanwhile, as the kernel kills whom it likes for memory."""
+        for _ in range(_MOST_STARTS - 1):
             message = await self._started()
-        if message.error is not None:
+            if not message.is_killed:
+                return message
             self.close()
-            raise LaunchError(f"the app cannot be imported in a fresh process:\n{message.error}")
+        return await self._started()
 
     async def _started(self) -> Ready:
         """Start a supervisor; what it says when it is ready, or why it is not."""
@@ -66,7 +79,8 @@ class Host:
             self._supervisor.send(self._app)
             message = await self._receive()
         except (EOFError, OSError) as error:
-            status = self.close()
+            if (status := self.close()) == -signal.SIGKILL:
+                return Ready(error="its supervisor was killed (SIGKILL)", is_killed=True)
             raise LaunchError(
                 f"the process that imports the app ended with status {status} before it was ready"
             ) from error
@@ -81,9 +95,9 @@ class Host:
         heard = 0
         try:
             self._send(spec)
-            self._is_underway = True
-            if self._early_stop is not None:
-                self._send(self._early_stop)
+            self._underway = spec.run
+            if self._early_stop is not None and self._early_stop[0] == spec.run:
+                self._send(self._early_stop[1])
             while True:
                 message = await self._receive()
                 if isinstance(message, Heard):
@@ -96,19 +110,22 @@ class Host:
             journal = seal(spec.folder, spec.run, Failure.LOST, "the trial's parent process was killed")
             yield tuple(journal[heard:])
         finally:
-            self._is_underway, self._early_stop = False, None
+            self._underway = ""
 
     def answer(self, step: int, prune: bool) -> None:
         """Pass on the pruner's word."""
         self._send(Answer(step, prune))
 
-    def stop(self, failure: Failure, error: str, grace_s: float) -> None:
-        """End the running trial; its `Ended` comes through `run`."""
+    def stop(self, run: str, failure: Failure, error: str, grace_s: float) -> None:
+        """End the trial of this run, which is on its way or about to be; its `Ended` comes through `run`.
+
+        Where it has ended by itself meanwhile, that changes nothing for the next one.
+        """
         stop = Stop(failure, error, grace_s)
-        if self._is_underway:
+        if self._underway == run:
             self._send(stop)
         else:
-            self._early_stop = stop
+            self._early_stop = (run, stop)
 
     def close(self) -> int | None:
         """Kill the supervisor and everything that it has started; returns its exit status."""

@@ -14,6 +14,7 @@ class Ready:
     """The app is imported."""
 
     error: str | None = None  # or why it is not
+    is_killed: bool = False  # and that is no fault of the app's: the process that imported it got SIGKILL
     unforkable: str | None = None  # why a process that has imported it cannot be forked
 
 

@@ -142,6 +142,25 @@ class LauncherContract:
 
         assert (ended.state, ended.failure) == (TrialState.FAIL, Failure.STOPPED)
 
+    def test_a_stop_that_comes_late_ends_no_other_trial(self, launcher_for: LauncherFor, tmp_path: Path) -> None:
+        launcher = launcher_for(apps.returns)
+
+        async def main() -> list[Event]:
+            ends: list[Event] = []
+            async for slot in launcher.slots():
+                for number in range(2):
+                    async for batch in slot.run(spec_for(tmp_path, {"x": 1.0}, number=number)):
+                        if isinstance(batch[-1], Ended):
+                            ends.append(batch[-1])
+                    await slot.stop(Failure.STOPPED, "when the trial had ended")
+                return ends
+            return ends
+
+        with launcher:
+            ends = launcher.drive(main())
+
+        assert [end.state for end in ends if isinstance(end, Ended)] == [TrialState.COMPLETE] * 2
+
 
 class ProcessContract(LauncherContract):
     """The contract of a launcher that gives each trial a process of its own."""

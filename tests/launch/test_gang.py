@@ -43,7 +43,7 @@ class Node:
         self.host.answer(step, prune)
 
     async def stop(self, failure: Failure, error: str) -> None:
-        self.host.stop(failure, error, grace_s=1.0)
+        self.host.stop(self.specs[-1].run, failure, error, grace_s=1.0)
 
 
 def run(task: Task, spec: TrialSpec, size: int) -> tuple[list[Event], list[Node]]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -21,6 +23,8 @@ from tests.run import apps
 from tests.spec import spec_for
 
 pytestmark = pytest.mark.slow
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,11 +49,10 @@ class TestRayLauncher(ProcessContract):
         async def main() -> set[str]:
             async for _ in launcher.slots():
                 break
-            family = psutil.Process().children(recursive=True)
             return {
                 connection.laddr.ip
-                for process in family
-                for connection in process.net_connections()
+                for connections in _of_family(psutil.Process.net_connections)
+                for connection in connections
                 if connection.status == psutil.CONN_LISTEN
             }
 
@@ -115,6 +118,17 @@ def test_a_slot_that_was_given_back_takes_no_place_again(tmp_path: Path, monkeyp
     assert len(made) == 1
 
 
+def _command(process: psutil.Process) -> tuple[int, list[str]]:
+    return process.pid, process.cmdline()
+
+
+def _of_family(look: Callable[[psutil.Process], T]) -> Iterator[T]:
+    """What is seen of each process below this one; Ray's own come and go meanwhile."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            yield look(process)
+
+
 def test_a_killed_slot_is_a_lost_trial(tmp_path: Path) -> None:
     path = tmp_path / "running"
     launcher = RayLauncher(Placement(App.of(apps.waits, Callbacks())), [Resources()], 1, None)
@@ -124,10 +138,8 @@ def test_a_killed_slot_is_a_lost_trial(tmp_path: Path) -> None:
             events: list[object] = []
             async for batch in slot.run(spec_for(tmp_path, {"signal": str(path)})):
                 if not events:
-                    (actor,) = [
-                        p for p in psutil.Process().children(recursive=True) if "SlotActor" in " ".join(p.cmdline())
-                    ]
-                    os.kill(actor.pid, signal.SIGKILL)
+                    (actor,) = (pid for pid, words in _of_family(_command) if "SlotActor" in " ".join(words))
+                    os.kill(actor, signal.SIGKILL)
                 events += batch
             return events
         return []

@@ -11,7 +11,7 @@ from sweeper.launch import roving
 from sweeper.launch.line import OpenLine
 from sweeper.launch.room import Offer, Place
 from sweeper.launch.roving import Berths
-from sweeper.launch.slot import Placement
+from sweeper.launch.slot import NodeGone, Placement
 from sweeper.packing import Packing
 from sweeper.run.app import App
 from sweeper.trial import Resources
@@ -35,6 +35,25 @@ class Actor:
 
     def kill(self) -> None:
         self.is_killed = True
+
+
+def test_an_actor_whose_node_goes_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether Ray says what became of it or not."""
+    monkeypatch.setattr(roving, "RaySlot", Actor)
+    monkeypatch.setattr(roving, "_LONG_S", 0.01)
+    nodes = [Offer("node", "node", cpus=4, gpus=1)]
+    line = OpenLine(lambda: nodes)
+    berths = Berths(Placement(App.of(apps.returns, Callbacks())), line, Packing())
+
+    async def main() -> None:
+        line.see()
+        waiting = await berths.take(Place("node", WHOLE, (0,)))
+        nodes.clear()
+        line.see()
+        await berths.started(waiting)
+
+    with pytest.raises(NodeGone):
+        asyncio.run(main())
 
 
 def test_idle_actors_give_way_to_one_that_ray_has_wait(monkeypatch: pytest.MonkeyPatch) -> None:

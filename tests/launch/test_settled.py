@@ -20,7 +20,7 @@ from sweeper.launch.settled import SettledSlot
 from sweeper.launch.slot import Placement
 from sweeper.packing import Packing
 from sweeper.run.app import App
-from sweeper.trial import Ended, Event, Resources, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Resources, TrialSpec
 from tests.run import apps
 from tests.spec import spec_for
 
@@ -92,6 +92,39 @@ def crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
     monkeypatch.setattr(roving, "RaySlot", Actor)
     monkeypatch.setattr(Actor, "made", 0)
     return Crew(tmp_path)
+
+
+def test_a_stop_in_the_moment_when_a_place_is_found_is_heard(crew: Crew) -> None:
+    async def play() -> None:
+        one, _ = await crew.gather()
+        trial = crew.begin(one, 0)
+        while one._boarding is None or not one._boarding.done():
+            await asyncio.sleep(0)
+        await one.stop(Failure.STOPPED, "stopped by the test")
+
+        (end,) = await asyncio.wait_for(trial, 5)
+        assert isinstance(end, Ended) and end.failure == Failure.STOPPED
+        assert crew.line.room.taken("node") == (2.0, 0.0)  # the slot keeps its place
+
+    asyncio.run(play())
+
+
+def test_a_place_found_in_the_moment_of_a_stop_is_not_lost(crew: Crew) -> None:
+    async def play() -> None:
+        one, two = await crew.gather()
+        crew.begin(two, 1)
+        await settled_down()
+        assert one.vacated("node") == (1.0, 0.0)
+        trial = crew.begin(one, 0)
+        while one._settling is None or not one._settling.done():
+            await asyncio.sleep(0)
+        await one.stop(Failure.STOPPED, "stopped by the test")
+        await asyncio.wait_for(trial, 5)
+
+        assert one.vacated("node") == (1.0, 0.0)  # it is still the slot's to give up
+        assert crew.line.room.taken("node") == (1.0, 0.0)
+
+    asyncio.run(play())
 
 
 async def settled_down() -> None:

@@ -24,7 +24,7 @@ from sweeper.trial import Captured, Ended, Event, Failure, Isolation, Limits, Me
 from tests.contracts.ends import End
 from tests.contracts.launcher import LauncherFor, ProcessContract, run_all
 from tests.events import apart
-from tests.run import apps, deadly, threaded
+from tests.run import apps, deadly, fragile, threaded
 from tests.spec import spec_for
 
 
@@ -33,11 +33,13 @@ class HostSlot:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.latest = ""  # run
 
     async def ready(self) -> None:
         await self.host.ready()
 
     def run(self, spec: TrialSpec) -> AsyncIterator[tuple[Event, ...]]:
+        self.latest = spec.run
         return self.host.run(spec)
 
     async def answer(self, step: int, prune: bool) -> None:
@@ -50,7 +52,7 @@ class HostSlot:
         self.host.close()
 
     async def stop(self, failure: Failure, error: str) -> None:
-        self.host.stop(failure, error, grace_s=1.0)
+        self.host.stop(self.latest, failure, error, grace_s=1.0)
 
 
 class HostLauncher:
@@ -177,6 +179,49 @@ def test_an_app_whose_import_kills_its_process_is_refused_with_how_it_ended() ->
         ),
     ):
         launcher.drive(launcher.host.ready())
+
+
+def fragile_host(folder: Path, who: str, times: int) -> Host:
+    environment = {"FRAGILE": str(folder / "imports"), "FRAGILE_WHO": who, "FRAGILE_TIMES": str(times)}
+    return Host(App.of(fragile.returns_nothing, Callbacks()), environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["itself", "above"])
+def test_who_is_killed_while_it_imports_the_app_is_followed_by_another(tmp_path: Path, who: str) -> None:
+    host = fragile_host(tmp_path, who, times=2)
+    try:
+        asyncio.run(host.ready())
+    finally:
+        host.close()
+
+    assert (tmp_path / "imports").read_text() == "..."
+
+
+@pytest.mark.slow
+def test_but_not_for_ever(tmp_path: Path) -> None:
+    host = fragile_host(tmp_path, "itself", times=9)
+    with pytest.raises(LaunchError, match=r"the process that imports it died of signal 9 \(SIGKILL\)"):
+        asyncio.run(host.ready())
+
+    assert (tmp_path / "imports").read_text() == "..."
+
+
+def test_who_asks_while_the_app_is_imported_waits_as_well(tmp_path: Path) -> None:
+    host = fragile_host(tmp_path, "itself", times=0)
+
+    async def main() -> bool:
+        first = asyncio.create_task(host.ready())
+        await asyncio.sleep(0)
+        await host.ready()
+        is_imported = (tmp_path / "imports").exists()
+        await first
+        return is_imported
+
+    try:
+        assert asyncio.run(main())
+    finally:
+        host.close()
 
 
 def test_what_a_dead_slot_left_is_gone_once_another_begins(tmp_path: Path) -> None:
