@@ -122,6 +122,7 @@ class SettledSlot(RovingSlot):
         return self._party or await self._settled()
 
     async def _placed(self, need: Callable[[], Resources | None]) -> Sequence[Place]:
+        self._places = ()  # those of the attempt before, whose node has gone
         places, self._reserved = self._reserved or await super()._placed(need), ()
         self._places = places
         return places

@@ -17,7 +17,7 @@ from sweeper.launch.line import OpenLine
 from sweeper.launch.room import Offer
 from sweeper.launch.roving import Berths
 from sweeper.launch.settled import SettledSlot
-from sweeper.launch.slot import Placement
+from sweeper.launch.slot import NodeGone, Placement
 from sweeper.packing import Packing
 from sweeper.run.app import App
 from sweeper.trial import Ended, Event, Failure, Resources, TrialSpec
@@ -92,6 +92,30 @@ def crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
     monkeypatch.setattr(roving, "RaySlot", Actor)
     monkeypatch.setattr(Actor, "made", 0)
     return Crew(tmp_path)
+
+
+def test_so_does_one_whose_node_goes_while_its_actor_starts(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def goes(actor: Actor) -> None:
+        if Actor.made == 3:
+            crew.shrink()
+            raise NodeGone("the node has gone")
+
+    async def play() -> None:
+        one, two = await crew.gather()
+        first = crew.begin(two, 1)
+        await settled_down()
+        assert one.vacated("node") == (1.0, 0.0)
+        monkeypatch.setattr(Actor, "started", goes)
+        stranded = crew.begin(one, 0)
+        await settled_down()
+        assert one.is_stranded
+
+        crew.end_all()
+
+        assert [type(event) for event in await asyncio.wait_for(first, 5)] == [Ended]
+        assert [type(event) for event in await asyncio.wait_for(stranded, 5)] == [Ended]
+
+    asyncio.run(play())
 
 
 def test_a_stop_in_the_moment_when_a_place_is_found_is_heard(crew: Crew) -> None:
