@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from sweeper.trial import Ended, Event, Failure, TrialSpec
+from sweeper.trial import Ended, Event, Failure
 
-Read = Callable[[TrialSpec], Sequence[Event]]  # all that a run has said, as far as it can be read from here
+
+class Attempt(Protocol):
+    """One that was given up."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def folder(self) -> str: ...
+
+
+Read = Callable[[Attempt], Sequence[Event]]  # all that a run has said, as far as it can be read from here
 
 _NO_END_OF_ITS_OWN = {Failure.LOST, Failure.CRASHED, Failure.STOPPED, Failure.PREEMPTED}
 
@@ -17,19 +30,23 @@ class LostAttempts:
     """By trial number. What such an attempt finished is its trial's end only where no newer attempt has ended."""
 
     read: Read = lambda _: ()
-    _specs: dict[int, list[TrialSpec]] = field(default_factory=dict)
+    _attempts: dict[int, list[Attempt]] = field(default_factory=dict)
 
-    def add(self, spec: TrialSpec) -> None:
+    def add(self, attempt: Attempt) -> None:
         """Nothing is heard of this attempt any more."""
-        self._specs.setdefault(spec.number, []).append(spec)
+        self._attempts.setdefault(attempt.number, []).append(attempt)
+
+    def numbers(self) -> list[int]:
+        """The trials that have such attempts and are not over."""
+        return list(self._attempts)
 
     def words(self, number: int) -> Sequence[Event]:
         """What the lost attempts of a trial have said, on the whole; to put it on record twice changes nothing."""
-        return [event for spec in self._specs.get(number, ()) for event in self.read(spec)]
+        return [event for attempt in self._attempts.get(number, ()) for event in self.read(attempt)]
 
     def forget(self, number: int) -> None:
         """The trial is over."""
-        self._specs.pop(number, None)
+        self._attempts.pop(number, None)
 
 
 def end_among(events: Sequence[Event]) -> Ended | None:

@@ -35,7 +35,6 @@ from sweeper.heir import succeeding
 from sweeper.history import History
 from sweeper.history.connection import shown
 from sweeper.interruption import Interruption
-from sweeper.lost import LostAttempts
 from sweeper.parting import ended_on_record
 from sweeper.plan_request import PlanRequest
 from sweeper.preparation import Inputs, Multirun, Prepared, prepare, row, target, understand
@@ -46,13 +45,12 @@ from sweeper.record.lease import BEAT_S, LEASE_S
 from sweeper.reproduction.request import taken
 from sweeper.reproduction.rerun import rerun
 from sweeper.run.app import App, LoadedApp
-from sweeper.run.journal import written
 from sweeper.share.claim import Applicant, Terms
 from sweeper.source import code_row
 from sweeper.specification import specifying
 from sweeper.study import AskTellStudy, Plan, Study, custom, open_study
 from sweeper.sweep import Sweep
-from sweeper.takeover import adopt, take_over
+from sweeper.takeover import adopt, given_up, take_over
 from sweeper.vigil import watched
 
 if TYPE_CHECKING:
@@ -196,7 +194,7 @@ def _sweep(launch: _Launch, study: Study, launcher: InlineLauncher | RayLauncher
         watcher=display,
         brake=launch.brake,
         attempts=prepared.attempts,
-        lost=LostAttempts(written),
+        lost=given_up(launch.record, prepared.study_name),
         n_jobs=prepared.settings.n_jobs,
     )
 

@@ -28,6 +28,7 @@ from sweeper.study import Asked
 from sweeper.trial import Ended, Event, Failure, Metered, Reported, TrialSpec
 
 STOPPED = "stopped on request; launching again tries this trial again"
+_PATIENCE_S = 10.0  # with slots that were told to stop their trials: that takes 3 s, unless they are out of reach
 MISPLACED = "held another share of its card than it turned out to need"
 
 
@@ -122,6 +123,7 @@ class Sweep:
             raise first_of(group_of_errors) from None
         finally:
             stopper.cancel()
+        await self._hear_the_lost()
 
     async def _offer(self, serve: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         """Put every slot of the launcher to work, those included that come while the sweep runs."""
@@ -308,6 +310,9 @@ class Sweep:
             self.tally.heard(asked.number, event.gpu_seconds)
 
     async def _abandon(self, asked: Asked, spec: TrialSpec, error: BaseException) -> None:
+        if self.brake.is_stopping:
+            await self._give_up(asked, spec)
+            return
         text = f"the sweep broke off: {type(error).__name__}: {error}"
         # Before all that the run says itself: another driver may have heard its true end from its journal.
         end = Ended(spec.run, -1, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=text)
@@ -315,11 +320,31 @@ class Sweep:
         with contextlib.suppress(Superseded, StorageError):  # the next driver finds it as it is
             await self.study.give_back(asked)
 
+    async def _give_up(self, asked: Asked, spec: TrialSpec) -> None:
+        """Its slot gives no sign of an end: what its journal says is kept, an end of its own included."""
+        self.lost.add(spec)
+        with contextlib.suppress(StorageError):  # the next driver finds it as it is
+            ended = await self._late_end(spec.number)
+            if ended is None:
+                ended = Ended(spec.run, -1, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=STOPPED)
+                self.record.heard([ended])
+            await self._settle(asked, ended)
+
+    async def _hear_the_lost(self) -> None:
+        """Put on record what those have said meanwhile whose trials go on in another launch, or never."""
+        with contextlib.suppress(StorageError):  # it waits in the journals, and in the spool
+            for number in self.lost.numbers():
+                await self._late_end(number)
+
     async def _stop_when_told(self) -> None:
         await self.brake.watch(self._say_draining)
         self.watcher.notice("stopping the running trials")
         self.record.hurry()
         await asyncio.gather(*(one.slot.stop(Failure.STOPPED, STOPPED) for one in self._running.values()))
+        await asyncio.sleep(_PATIENCE_S)
+        for number in sorted(self._running):
+            self.watcher.notice(f"trial {number} gives no sign of its end, and goes back in line")
+        self._over.set()
 
     def _say_draining(self) -> None:
         self._see_whether_over()

@@ -10,12 +10,13 @@ from optuna.trial import TrialState
 from sweeper.counterpart import Adopted
 from sweeper.errors import Superseded, SweeperError
 from sweeper.launch import Launcher, Slot
+from sweeper.lost import LostAttempts
 from sweeper.provenance.secret import MASK
 from sweeper.record import Record, Storage
 from sweeper.record.ledger import LastRun
 from sweeper.record.owner import OWNER
 from sweeper.run.collect import collect_after_crash
-from sweeper.run.journal import seal
+from sweeper.run.journal import seal, written
 from sweeper.study import ATTEMPT, KILLED, AskTellStudy, asked, give_back, tell
 from sweeper.trial import Ended, Failure
 
@@ -58,6 +59,14 @@ def take_over(study: AskTellStudy, record: Record) -> int:
             _settle(study, study.storage, record, orphan.trial_id, orphan.number)
             taken += 1
     return taken
+
+
+def given_up(record: Record, study: str) -> LostAttempts:
+    """The attempts of unfinished trials that no driver has heard to their end: what they said last may be unread."""
+    lost = LostAttempts(lambda attempt: written(attempt.folder, attempt.run))
+    for attempt in record.given_up(study):
+        lost.add(attempt)
+    return lost
 
 
 def settle(study: optuna.Study, storage: Storage, record: Record) -> None:

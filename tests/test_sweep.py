@@ -8,6 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from sweeper import sweep
 from sweeper.attempt import Attempts
 from sweeper.budget import Budget
 from sweeper.errors import ConfigError
@@ -246,6 +247,46 @@ def late(end: Ended | None) -> LostAttempts:
 
 
 FINISHED_LATE = Ended("", 2, 0.0, TrialState.COMPLETE, values=(0.25,))
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "failure"), [(None, "WAITING", Failure.STOPPED), (FINISHED_LATE, "COMPLETE", None)]
+)
+def test_who_is_told_to_stop_waits_for_no_slot_for_ever(
+    monkeypatch: pytest.MonkeyPatch, end: Ended | None, state: str, failure: Failure | None
+) -> None:
+    monkeypatch.setattr(sweep, "_PATIENCE_S", 0.01)
+    simulation = Simulation(at_once, slots=1, lost=late(end))
+
+    async def stuck(*_: object) -> float:
+        simulation.brake.stop()
+        await asyncio.Event().wait()
+        return 0.0
+
+    async def heard_of_by_nobody(slot: SimulatedSlot, failure: Failure, error: str) -> None: ...
+
+    monkeypatch.setattr(SimulatedSlot, "stop", heard_of_by_nobody)
+    simulation.objective = stuck
+    study = simulation.run()
+
+    assert states(study) == [state]
+    ends = [event for event in simulation.notebook.events if isinstance(event, Ended)]
+    assert (ends[-1].state, ends[-1].failure) == (TrialState[state] if failure is None else TrialState.FAIL, failure)
+    assert any(isinstance(event, Reported) for event in simulation.notebook.events)  # what its journal says is kept
+
+
+def test_what_a_lost_attempt_has_said_is_kept_though_the_sweep_ends_before_the_next_one() -> None:
+    simulation = Simulation(at_once, n_trials=1, slots=1, attempts=Attempts(retries=1), lost=late(None))
+
+    async def objective(spec: TrialSpec, slot: SimulatedSlot) -> float:
+        simulation.brake.drain()
+        raise Broke(Failure.LOST)
+
+    simulation.objective = objective
+    study = simulation.run()
+
+    assert states(study) == ["WAITING"]
+    assert any(isinstance(event, Reported) for event in simulation.notebook.events)
 
 
 def test_a_preempted_trial_goes_on_under_its_number_and_is_no_failure_and_no_retry() -> None:

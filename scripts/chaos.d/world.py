@@ -124,16 +124,31 @@ def _kill(kind: str) -> Fault:
     return fault
 
 
-def _pause_a_slot(world: World, chance: random.Random) -> str:
+@contextlib.contextmanager
+def _paused(world: World) -> Iterator[int]:
+    """Stop the processes of all slots meanwhile; how many these are."""
     found = world.processes()
     victims = [process for kind in found for process in found[kind]]
-    for number in (signal.SIGSTOP, signal.SIGCONT):
-        for victim in victims:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                victim.send_signal(number)
-        if number == signal.SIGSTOP:
-            time.sleep(10)
-    return f"stopped {len(victims)} processes of slots for 10 s"
+    _send(victims, signal.SIGSTOP)
+    yield len(victims)
+    _send(victims, signal.SIGCONT)
+
+
+def _send(processes: list[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _pause_the_slots(world: World, chance: random.Random) -> str:
+    with _paused(world) as count:
+        time.sleep(10)
+    return f"stopped {count} processes of slots for 10 s"
+
+
+def _end_the_driver_while_slots_are_paused(world: World, chance: random.Random) -> str:
+    with _paused(world) as count:
+        return f"{_end_the_driver(world, chance)}, while {count} processes of slots were stopped"
 
 
 def _kill_a_node(world: World, chance: random.Random) -> str:
@@ -231,7 +246,12 @@ def faults(world: World) -> list[Fault]:
     """What can befall this world, the likelier the more often it is named."""
     kinds = ("trial", "trial", "zygote", "supervisor", "slot")
     common = [*map(_kill, kinds), _kill_the_driver, _end_the_driver]
-    rare = [_pause_a_slot, _kill_a_node, *([] if world.disk is None else [_fill_the_disk])]
+    rare = [
+        _pause_the_slots,
+        _end_the_driver_while_slots_are_paused,
+        _kill_a_node,
+        *([] if world.disk is None else [_fill_the_disk]),
+    ]
     if world.server is not None:
         return [*common, *rare, _restart_postgresql, _stop_postgresql, _cut_connections, _end_the_driver_in_an_outage]
     if world.storage.startswith("sqlite"):

@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 from sqlalchemy import Connection, select
 
 from sweeper.errors import StorageError, SweeperError
 from sweeper.record.entry import CodeTaken, Heard, Judged, Nothing, RunAdopted, RunOpened, columns_of
 from sweeper.record.lease import Beat, Bury
+from sweeper.record.optuna_rows import studies, trials
 from sweeper.record.outage import Health
 from sweeper.record.owner import Orphan, driven, orphans
 from sweeper.record.request import Answered, open_requests
@@ -30,7 +32,7 @@ from sweeper.record.storage import Storage
 from sweeper.record.sweep_entry import Extended, SweepEnded, SweepJoined, SweepOpened, ended_sweeps
 from sweeper.record.tables import runs, sweeps
 from sweeper.record.writer import FAREWELL_S
-from sweeper.trial import Answer, Event, Request, TrialSpec
+from sweeper.trial import Answer, Event, Failure, Request, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,15 @@ class LastRun:
     folder: str
     artifacts: str | None  # URL of its sweep's artifact store, secrets masked
     collect: tuple[str, ...]  # its sweep's patterns of what is kept of the folder
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A run that was not heard to its end."""
+
+    number: int
+    run: str
+    folder: str
 
 
 class Record:
@@ -188,6 +199,10 @@ class Record:
         """The newest run of a trial; None where none was opened."""
         return self._storage.ask(lambda connection: _last_run(connection, study, number))
 
+    def given_up(self, study: str) -> list[GivenUp]:
+        """The runs of a study's unfinished trials that did not end by themselves, in order of attempts."""
+        return self._storage.ask(lambda connection: _given_up(connection, study))
+
     def health(self) -> Health:
         """Whether the database takes writes, and how many wait."""
         return self._writer.health()
@@ -233,3 +248,15 @@ def _last_run(connection: Connection, study: str, number: int) -> LastRun | None
         return None
     patterns = json.loads(row.settings or "{}").get("collect")
     return LastRun(row.run, row.attempt, row.folder, row.artifacts, tuple(patterns or ()))
+
+
+def _given_up(connection: Connection, study: str) -> list[GivenUp]:
+    unfinished = (
+        select(trials.c.number)
+        .join(studies, studies.c.study_id == trials.c.study_id)
+        .where(studies.c.study_name == study, trials.c.state.in_([TrialState.RUNNING, TrialState.WAITING]))
+    )
+    failures = [Failure.LOST, Failure.STOPPED, Failure.PREEMPTED]
+    of_them = (runs.c.study == study) & runs.c.failure.in_(failures) & runs.c.number.in_(unfinished)
+    query = select(runs.c.number, runs.c.run, runs.c.folder).where(of_them).order_by(runs.c.number, runs.c.attempt)
+    return [GivenUp(*row) for row in connection.execute(query)]

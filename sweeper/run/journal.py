@@ -22,7 +22,7 @@ from typing import Any, get_args
 
 from optuna.trial import TrialState
 
-from sweeper.trial import Ended, Event, Failure, Logged, Measured, TrialSpec
+from sweeper.trial import Ended, Event, Failure, Logged, Measured
 
 ASSUMED = -1  # the seq of an end that the run did not write: any that it did write is later
 
@@ -106,9 +106,9 @@ class JournalReader:
         return [decode(line, self._run) for line in text.splitlines()]
 
 
-def written(spec: TrialSpec) -> list[Event]:
+def written(folder: str | Path, run: str) -> list[Event]:
     """Everything that the journal of a run says by now, as far as it is to be seen from here."""
-    return JournalReader(journal_path(spec.folder, spec.run), spec.run).read()
+    return JournalReader(journal_path(folder, run), run).read()
 
 
 def seal(folder: str | Path, run: str, failure: Failure, error: str, stacks: str | None = None) -> list[Event]:

@@ -56,7 +56,7 @@ def run(forks: Forks, spec: TrialSpec, stacks: BinaryIO) -> int:
     with ours, theirs:
         pid = forks.start(spec, theirs, stacks)
         assert forks.wait(pid) == 0
-    events = written(spec)
+    events = written(spec.folder, spec.run)
     (started,) = [event.pid for event in events if isinstance(event, Started)]
     assert started == pid
     assert isinstance(events[-1], Ended) and events[-1].values == (spec.config["x"] ** 2,)  # type: ignore[operator]
@@ -100,9 +100,9 @@ def test_what_trials_share_is_made_once_and_what_they_have_said_is_not_said_agai
     documents = []
     for spec in specs:
         run(forks, spec, stacks)
-        for event in written(spec):
+        for event in written(spec.folder, spec.run):
             forks.heed(event)
-        documents.append([event.document for event in written(spec) if isinstance(event, Captured)])
+        documents.append([event.document for event in written(spec.folder, spec.run) if isinstance(event, Captured)])
         forks.prepare()
     assert documents[0][0] is not None
     assert documents[-1] == [None, None]

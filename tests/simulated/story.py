@@ -31,7 +31,7 @@ from sweeper.record.tables import metrics, runs, sweeps
 from sweeper.sampler import seed_for
 from sweeper.study import Asked, AskTellStudy, Study
 from sweeper.sweep import Sweep
-from sweeper.takeover import take_over
+from sweeper.takeover import given_up, take_over
 from sweeper.trial import Ended, Measured, TrialSpec
 from tests.simulated.world import (
     DRIVER,
@@ -252,6 +252,7 @@ async def _drive(driver: Driver, plot: Plot, how: str) -> str:
         watcher=Watcher(driver),
         brake=brake,
         attempts=Attempts(retries=plot.retries),
+        lost=await loop.run_in_executor(None, lambda: given_up(record, STUDY)),
         n_jobs=plot.n_jobs,
     )
 

@@ -392,7 +392,7 @@ class Process:
 
     def has_ended_itself(self) -> bool:
         """Whether its journal's first end is its own, and none after which a trial is tried again."""
-        ends = [event for event in written(self.spec) if isinstance(event, Ended)]
+        ends = [event for event in written(self.spec.folder, self.spec.run) if isinstance(event, Ended)]
         return bool(ends) and ends[0].failure in (None, Failure.ERROR)
 
     def stop(self, failure: Failure, error: str) -> None:
