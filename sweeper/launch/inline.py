@@ -31,6 +31,7 @@ from sweeper.trial import Ended, Event, Failure, Started, TrialSpec
 Work = Callable[[], None]
 _AGAIN_S = 0.05  # until a signal that nobody has heard is sent again
 _LOST_S = 2.0  # the same where what was raised has gone nowhere; code that hears it may take so long to go to its end
+_LOOK_S = 1.0  # whether there is still anybody who answers
 _HELD_S = 30.0  # the same where somebody holds on to it, as code does that catches everything and goes on
 
 
@@ -127,7 +128,8 @@ class InlineSlot:
         self._answers = queue.SimpleQueue()  # there may be some that the last trial never asked for
 
         def hear(event: Event) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
+            with contextlib.suppress(RuntimeError):  # the sweep has given the trial up, and its loop is closed
+                loop.call_soon_threadsafe(events.put_nowait, event)
 
         patience = Patience(spec.limits, log_path(spec))
         self._submit(lambda: self._execute(spec, hear))
@@ -233,7 +235,9 @@ class InlineSlot:
             sys.unraisablehook = before
 
     def _judgement(self, step: int) -> bool:
-        while True:
-            answered, prune = self._answers.get()
-            if answered >= step:
-                return prune
+        while not self._loop.is_closed():
+            with contextlib.suppress(queue.Empty):
+                answered, prune = self._answers.get(timeout=_LOOK_S)
+                if answered >= step:
+                    return prune
+        return True  # the sweep has given the trial up: nobody answers any more

@@ -271,3 +271,29 @@ def test_a_stop_that_comes_while_nothing_can_be_written_is_not_kept_for_a_later_
 
     with pytest.raises(Interruption):
         run.measured(0, {"loss": 1.0})
+
+
+def test_a_sweep_that_gives_a_trial_up_ends_with_it_and_not_with_an_error(tmp_path: Path) -> None:
+    """The loop is gone by then; what the task does with the main thread is heard by nobody."""
+
+    def task(cfg: DictConfig) -> float:
+        while any(thread.name == "sweeper-loop" for thread in threading.enumerate()):
+            time.sleep(0.01)
+        sweeper.report(0.5, step=0)
+        assert sweeper.should_prune()
+        return 1.0
+
+    spec = spec_for(tmp_path, {"x": 1.0})
+
+    async def main() -> str:
+        async for slot in inline_slots:
+            async for _ in slot.run(spec):
+                return "given up"
+        raise AssertionError
+
+    launcher = inline_launcher(task)
+    inline_slots = launcher.slots()
+
+    assert launcher.drive(main()) == "given up"
+    end = JournalReader(journal_path(spec.folder, spec.run), spec.run).read()[-1]
+    assert isinstance(end, Ended) and end.values == (1.0,)
