@@ -18,6 +18,7 @@ from sweeper.share.claim import Claim, Grant
 
 _REPORT_EVERY_S = 1.0
 _ANSWER_S = 5.0  # beyond that
+_LEAVE_S = 2.0  # for the answer to a farewell, which counts either way: who ends has little time
 _AGAIN_S = 0.5  # after a failure
 _FIRST_S = 60.0  # for the queue to start: a cluster may be busy
 _KEPT_S = 30.0  # without an answer
@@ -48,7 +49,7 @@ class Member:
 
         if self._queue is not None:
             with contextlib.suppress(ray.exceptions.RayError, ValueError):
-                if not answer(self._queue.leave.remote(sweep), _ANSWER_S):
+                if not answer(self._queue.leave.remote(sweep), _LEAVE_S):
                     ray.kill(self._queue)
 
     async def attend(self) -> None:
