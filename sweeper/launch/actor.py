@@ -55,6 +55,7 @@ class SlotActor:
             self._problem = problem
         self._host = Host(app if self._ground is None else self._ground.app(app), environment, isolation)
         self._spec: TrialSpec | None = None
+        self._latest = ""  # the run that began last
         self._events: list[Event] = []
         self._first = 0  # the number of events[0]
         self._grown = asyncio.Event()
@@ -92,17 +93,22 @@ class SlotActor:
             return own, free.getsockname()[1]
 
     async def begin(self, spec: TrialSpec, patience_s: float) -> tuple[Event, ...]:
-        """Start a trial, unless it runs already; returns its first events, as `hear` does."""
-        if self._spec is not None and self._spec.run == spec.run:  # an answer was lost on its way
-            return await self.hear(0, patience_s)
+        """Start a trial, unless it has begun already; returns its first events, as `hear` does."""
+        if self._latest == spec.run:  # an answer was lost on its way
+            return await self.hear(spec.run, 0, patience_s)
         self._spec, self._events, self._first = replace(spec, base=b"", payload=b""), [], 0
+        self._latest = spec.run
         self._grown = asyncio.Event()
         self._work = asyncio.create_task(self._listen(self._here(spec)))
-        return await self.hear(0, patience_s)
+        return await self.hear(spec.run, 0, patience_s)
 
-    async def hear(self, heard: int, patience_s: float) -> tuple[Event, ...]:
-        """The running trial's events from number `heard` on, as soon as there are any; none after `patience_s`."""
+    async def hear(self, run: str, heard: int, patience_s: float) -> tuple[Event, ...]:
+        """A run's events from number `heard` on, as soon as there are any; none after `patience_s`.
+
+        Raises LookupError where it is not, or no longer, the one that is held here: Ray keeps no order among calls.
+        """
         self._heard_at = time.monotonic()
+        self._check_held(run)
         self._forget(heard)
         if heard == self._first + lines_of(self._events):
             try:
@@ -110,6 +116,7 @@ class SlotActor:
                     await self._grown.wait()
             except TimeoutError:
                 return ()
+            self._check_held(run)
         self._grown.clear()
         return (*self._from_journal(heard), *behind(self._events, heard - self._first))
 
@@ -117,9 +124,10 @@ class SlotActor:
         """The trial whose end nobody has heard yet; without what its config is made of."""
         return self._spec
 
-    async def forget(self) -> None:
-        """Its end was heard."""
-        self._spec, self._events, self._first = None, [], 0
+    async def forget(self, run: str) -> None:
+        """The end of this run was heard."""
+        if self._spec is not None and self._spec.run == run:
+            self._spec, self._events, self._first = None, [], 0
 
     def piece(self, sha256: str, offset: int) -> bytes:
         """Some of a file that waits here for the sweep's store; nothing behind its end."""
@@ -171,6 +179,10 @@ class SlotActor:
             self._first += lines_of(self._events)
             self._events = []
         self._grown.set()
+
+    def _check_held(self, run: str) -> None:
+        if self._spec is None or self._spec.run != run:
+            raise LookupError(f"run {run} is not held here")
 
     def _forget(self, heard: int) -> None:
         if heard > self._first:

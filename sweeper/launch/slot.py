@@ -184,7 +184,7 @@ class RaySlot:
         """
         self._latest = spec.run
         if self._held is not None and self._held.run == spec.run:
-            async for events in self._follow(spec, self._actor.hear.remote(0, self._placement.beat_s)):
+            async for events in self._follow(spec, self._actor.hear.remote(spec.run, 0, self._placement.beat_s)):
                 yield events
             self.forget()
             return
@@ -208,10 +208,10 @@ class RaySlot:
                     yield await self._with_files(events)
                     if isinstance(end := events[-1], Ended):
                         self._note(end)
-                        self._actor.forget.options(**_ONCE).remote()
+                        self._actor.forget.options(**_ONCE).remote(spec.run)
                         return
-                call = self._actor.hear.remote(heard, self._placement.beat_s)
-        except (RayActorError, TimeoutError) as error:
+                call = self._actor.hear.remote(spec.run, heard, self._placement.beat_s)
+        except (RayActorError, TimeoutError, LookupError) as error:
             reason = _reason(error, self._placement.lease_s)
             if self._arrived is not None and self._arrived.apart is not None:
                 reason += "; its checkpoints lay on that node alone, and the next attempt begins anew"
@@ -274,6 +274,8 @@ class RaySlot:
 def _reason(error: BaseException, lease_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"the slot that ran the trial has not answered for {lease_s:g} s"
+    if isinstance(error, LookupError):
+        return "the slot no longer holds the trial"
     if getattr(error, "preempted", False):
         return "the node that ran the trial was preempted"
     text = str(error).lower()
