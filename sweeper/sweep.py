@@ -17,6 +17,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from sweeper.attempt import Attempts
+from sweeper.beside import beside
 from sweeper.brake import Brake
 from sweeper.budget import Tally
 from sweeper.counterpart import Adopted, Ledger, Trials, Watcher
@@ -111,9 +112,8 @@ class Sweep:
     async def conduct(self) -> None:
         """Keep every slot busy until nothing is left to do."""
         self._began = asyncio.get_running_loop().time()
-        stopper = asyncio.create_task(self._stop_when_told())
         try:
-            async with asyncio.TaskGroup() as group:
+            async with beside(self._stop_when_told()), asyncio.TaskGroup() as group:
                 tasks: list[asyncio.Task[None]] = []
                 tasks.append(group.create_task(self._offer(lambda work: tasks.append(group.create_task(work)))))
                 await self._over.wait()
@@ -121,8 +121,6 @@ class Sweep:
                     task.cancel()  # those that wait for a slot, or for a trial
         except BaseExceptionGroup as group_of_errors:
             raise first_of(group_of_errors) from None
-        finally:
-            stopper.cancel()
         await self._hear_the_lost()
 
     async def _offer(self, serve: Callable[[Coroutine[Any, Any, None]], None]) -> None:

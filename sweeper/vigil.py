@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sweeper.beside import beside
 from sweeper.brake import Brake
 
 if TYPE_CHECKING:
@@ -25,11 +26,8 @@ async def watched(
     sweep: Coroutine[Any, Any, None], record: Writing, notice: Callable[[str], None], brake: Brake
 ) -> None:
     """Run the sweep to its end, with an eye on its record."""
-    watching = asyncio.create_task(_watch(record, notice, brake))
-    try:
+    async with beside(_watch(record, notice, brake)):
         await sweep
-    finally:
-        watching.cancel()
 
 
 async def _watch(record: Writing, notice: Callable[[str], None], brake: Brake) -> None:

@@ -25,10 +25,10 @@ from collections.abc import (
 from dataclasses import replace
 from typing import Any, Self
 
+from sweeper.beside import as_long_as, beside
 from sweeper.errors import LaunchError
 from sweeper.launch import MANY, Slot, T, inventory
 from sweeper.launch.answer import answer
-from sweeper.launch.beside import as_long_as, beside
 from sweeper.launch.cluster import local_node, local_ray, running_cluster
 from sweeper.launch.line import Line
 from sweeper.launch.naming import named, names_of, sweep_of

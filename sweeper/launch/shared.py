@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 
-from sweeper.launch.beside import as_long_as, beside
+from sweeper.beside import as_long_as, beside
 from sweeper.launch.line import Line, OpenLine
 from sweeper.launch.member import Member
 from sweeper.launch.room import Offer

@@ -239,6 +239,7 @@ async def _drive(driver: Driver, plot: Plot, how: str) -> str:
     target = max([plot.n_trials, *storage.ask(lambda c: c.execute(select(sweeps.c.n_trials)).scalars().all())])
     await loop.run_in_executor(None, lambda: _begin(driver, record, target, how))
     await loop.run_in_executor(None, lambda: take_over(opened, record))
+    lost = await loop.run_in_executor(None, lambda: given_up(record, STUDY))
     study = AckedStudy(driver, opened, target)
     brake, tally = Brake(), Tally(Budget(), False)
     driver.brake = brake
@@ -252,7 +253,7 @@ async def _drive(driver: Driver, plot: Plot, how: str) -> str:
         watcher=Watcher(driver),
         brake=brake,
         attempts=Attempts(retries=plot.retries),
-        lost=await loop.run_in_executor(None, lambda: given_up(record, STUDY)),
+        lost=lost,
         n_jobs=plot.n_jobs,
     )
 

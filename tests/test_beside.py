@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sweeper.launch.beside import as_long_as, beside
+from sweeper.beside import as_long_as, beside
 
 
 async def _for_ever() -> None:
