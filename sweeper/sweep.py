@@ -261,7 +261,10 @@ class Sweep:
             self.watcher.opened(spec)
             ended = await self._run(slot, asked, spec)
         except BaseException as error:
-            await asyncio.shield(self._abandon(asked, spec, error))
+            if self.brake.is_stopping:
+                await self._give_up(asked, spec)
+            else:
+                await asyncio.shield(self._abandon(asked, spec, error))
             raise
         if ended.failure == Failure.LOST:
             self.lost.add(spec)
@@ -308,9 +311,6 @@ class Sweep:
             self.tally.heard(asked.number, event.gpu_seconds)
 
     async def _abandon(self, asked: Asked, spec: TrialSpec, error: BaseException) -> None:
-        if self.brake.is_stopping:
-            await self._give_up(asked, spec)
-            return
         text = f"the sweep broke off: {type(error).__name__}: {error}"
         # Before all that the run says itself: another driver may have heard its true end from its journal.
         end = Ended(spec.run, -1, time.time(), TrialState.FAIL, failure=Failure.STOPPED, error=text)
